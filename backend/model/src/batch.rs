@@ -1,0 +1,42 @@
+//! What one writer hands over at once; stored whole or not at all.
+
+use crate::{LogStream, MetricMetadata, Point, ProbeResult};
+
+/// Everything one write carries.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Who wrote it, for limits and for finding batches sent twice: `scrape/node`, `edge/atl-edge`.
+    pub source: String,
+    /// Name of the batch, unique within `source`; a batch seen before is acknowledged and not stored again.
+    pub batch_id: Option<String>,
+    /// Metric points.
+    pub points: Vec<Point>,
+    /// Metric families told of by the source.
+    pub metadata: Vec<MetricMetadata>,
+    /// Log entries by stream.
+    pub log_streams: Vec<LogStream>,
+    /// Probe results.
+    pub probes: Vec<ProbeResult>,
+}
+
+impl Batch {
+    /// An empty batch of `source`.
+    pub fn new(source: impl Into<String>) -> Batch {
+        Batch { source: source.into(), ..Batch::default() }
+    }
+
+    /// True where there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.points.is_empty() && self.log_streams.iter().all(|s| s.entries.is_empty()) && self.probes.is_empty()
+    }
+
+    /// Number of log entries over all streams.
+    pub fn log_entries(&self) -> usize {
+        self.log_streams.iter().map(|stream| stream.entries.len()).sum()
+    }
+
+    /// Rows this batch adds to the tables.
+    pub fn rows(&self) -> usize {
+        self.points.len() + self.log_entries() + self.probes.len()
+    }
+}

@@ -1,0 +1,20 @@
+//! The nouns every stage shares: label sets, matchers, points, log entries, probe results, batches.
+//!
+//! Comes in: nothing. Goes out: plain values, cheap to clone and compare. Knows nothing of wire formats,
+//! files, Arrow or clocks other than the [`Clock`] it defines so that tests can stop the time.
+
+mod batch;
+mod clock;
+mod labels;
+mod log;
+mod matcher;
+mod metric;
+mod probe;
+
+pub use batch::Batch;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
+pub use log::{LogEntry, LogStream, Severity};
+pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use metric::{MetricKind, MetricMetadata, Point, STALE_NAN_BITS, is_stale, stale_nan};
+pub use probe::{ProbePhases, ProbeResult};
