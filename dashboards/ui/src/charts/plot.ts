@@ -1,0 +1,163 @@
+/**
+ * uPlot with our looks. Takes a host element and aligned data, draws lines or a stacked area, tells cursor and brush.
+ * Knows nothing of Svelte; the component around it owns legend and state.
+ */
+
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { stack, type Aligned } from "../lib/series";
+import { readPalette, withAlpha, type Palette } from "./palette";
+
+export interface PlotOptions {
+  heightPx: number;
+  stacked: boolean;
+  /** Ticks of the value axis at powers of two. */
+  binary: boolean;
+  isTime: boolean;
+  /** Charts with the same key share their cursor. */
+  syncKey: string | null;
+  format: (value: number) => string;
+  /** Bounds of the axes; `null` leaves them to the data. */
+  xRange: { min: number; max: number } | null;
+  yMin: number | null;
+  yMax: number | null;
+  onCursor: (index: number | null) => void;
+  onBrush: ((min: number, max: number) => void) | null;
+}
+
+const AXIS_FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+const BRUSH_PX_MIN = 6;
+const POWERS_OF_TWO = Array.from({ length: 60 }, (_, i) => 2 ** i);
+
+/** A drawn chart. Data, bounds and hidden series change in place; anything else needs a new one. */
+export class Plot {
+  private readonly chart: uPlot;
+  private readonly observer: ResizeObserver;
+  private palette: Palette;
+  private xRange: PlotOptions["xRange"];
+
+  constructor(
+    private readonly host: HTMLElement,
+    names: string[],
+    private readonly options: PlotOptions,
+  ) {
+    this.palette = readPalette(host);
+    this.xRange = options.xRange;
+    this.chart = new uPlot(this.build(names), [[], ...names.map(() => [])] as uPlot.AlignedData, host);
+    this.observer = new ResizeObserver(() => this.fit());
+    this.observer.observe(host);
+  }
+
+  setData(data: Aligned, hidden: Set<string>, xRange: PlotOptions["xRange"]): void {
+    this.xRange = xRange;
+    const shown = data.columns.map((column, i) => (hidden.has(data.names[i]) ? column.map(() => null) : column));
+    const drawn = this.options.stacked ? stack({ ...data, columns: shown }).columns : shown;
+    this.chart.batch(() => {
+      data.names.forEach((name, i) => {
+        const show = !hidden.has(name);
+        if (this.chart.series[i + 1].show !== show) this.chart.setSeries(i + 1, { show }, false);
+      });
+      this.chart.setData([data.times, ...drawn] as uPlot.AlignedData);
+    });
+  }
+
+  /** The theme changed. */
+  recolour(): void {
+    this.palette = readPalette(this.host);
+    this.chart.redraw(false, true);
+  }
+
+  destroy(): void {
+    this.observer.disconnect();
+    this.chart.destroy();
+  }
+
+  private fit(): void {
+    const width = this.host.clientWidth;
+    if (width > 0 && width !== this.chart.width) this.chart.setSize({ width, height: this.options.heightPx });
+  }
+
+  private build(names: string[]): uPlot.Options {
+    const { options } = this;
+    const { heightPx, syncKey, isTime, yMin, yMax, format } = options;
+    const axis = { stroke: () => this.palette.muted, font: AXIS_FONT, ticks: { show: false } };
+    const grid = { stroke: () => this.palette.line, width: 1 };
+    return {
+      width: Math.max(this.host.clientWidth, 120),
+      height: heightPx,
+      padding: [8, 8, 0, 0],
+      legend: { show: false },
+      cursor: {
+        ...(syncKey ? { sync: { key: syncKey } } : {}),
+        drag: { x: options.onBrush !== null, y: false, setScale: false, dist: BRUSH_PX_MIN },
+        points: { size: 6 },
+      },
+      scales: {
+        x: { time: isTime, range: (_u, min, max) => this.xBounds(min, max) },
+        y: { range: (_u, min, max) => yBounds(min, max, yMin, yMax) },
+      },
+      axes: [
+        { ...axis, grid, space: 64, size: 26, ...(isTime ? { values: timeLabels } : {}) },
+        { ...axis, grid, size: 58, space: 28, ...(options.binary ? { incrs: POWERS_OF_TWO } : {}), values: (_u, ticks) => ticks.map((tick) => format(tick)) },
+      ],
+      series: [{}, ...names.map((name, i) => this.series(name, i))],
+      bands: options.stacked ? names.slice(1).map((_, i) => ({ series: [i + 2, i + 1] as [number, number] })) : [],
+      hooks: {
+        setCursor: [(chart) => options.onCursor(chart.cursor.idx ?? null)],
+        setSelect: [(chart) => this.brushed(chart)],
+      },
+    };
+  }
+
+  private series(name: string, index: number): uPlot.Series {
+    const colour = () => this.palette.series[index % this.palette.series.length];
+    const { stacked } = this.options;
+    return {
+      label: name,
+      stroke: colour,
+      width: stacked ? 1 : 1.4,
+      ...(stacked ? { fill: () => withAlpha(colour(), 0.35) } : {}),
+      points: { show: false },
+      spanGaps: false,
+    };
+  }
+
+  private xBounds(min: number | null, max: number | null): [number, number] {
+    if (this.xRange) return [this.xRange.min, this.xRange.max];
+    if (min === null || max === null) return [0, 1];
+    return min === max ? [min - 1, max + 1] : [min, max];
+  }
+
+  private brushed(chart: uPlot): void {
+    const { left, width } = chart.select;
+    if (width < BRUSH_PX_MIN || !this.options.onBrush) return;
+    chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.options.onBrush(chart.posToVal(left, "x"), chart.posToVal(left + width, "x"));
+  }
+}
+
+/** Twenty-four hour clock; the day stands where it changes. */
+function timeLabels(_chart: uPlot, ticks: number[]): string[] {
+  let lastDay = "";
+  const short = ticks.length > 1 && ticks[1] - ticks[0] < 60;
+  return ticks.map((tick) => {
+    const date = new Date(tick * 1000);
+    const two = (part: number) => String(part).padStart(2, "0");
+    const day = `${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+    const midnight = date.getHours() + date.getMinutes() + date.getSeconds() === 0;
+    const isNewDay = midnight && day !== lastDay;
+    lastDay = day;
+    if (isNewDay) return day;
+    const clock = `${two(date.getHours())}:${two(date.getMinutes())}`;
+    return short ? `${clock}:${two(date.getSeconds())}` : clock;
+  });
+}
+
+/** Room above the data, zero below when the data is near it, and never a flat scale. */
+function yBounds(dataMin: number | null, dataMax: number | null, min: number | null, max: number | null): [number, number] {
+  const low = min ?? dataMin ?? 0;
+  const high = max ?? dataMax ?? 1;
+  if (max !== null) return [low, Math.max(max, dataMax ?? max)];
+  const room = (high - low || Math.abs(high) || 1) * 0.08;
+  return [min ?? low - room, high + room];
+}
