@@ -27,7 +27,9 @@ impl Batch {
 
     /// True where there is nothing to store.
     pub fn is_empty(&self) -> bool {
-        self.points.is_empty() && self.log_streams.iter().all(|s| s.entries.is_empty()) && self.probes.is_empty()
+        self.points.is_empty()
+            && self.log_streams.iter().all(|s| s.entries.is_empty())
+            && self.probes.is_empty()
     }
 
     /// Number of log entries over all streams.

@@ -1,0 +1,96 @@
+use model::{LogStream, Point, ProbeResult};
+
+use super::*;
+
+const NOW_MS: i64 = 1_700_000_000_000;
+
+fn point(labels: &[(&str, &str)], timestamp_ms: i64) -> Point {
+    Point { labels: Labels::from_pairs(labels.iter().copied()), timestamp_ms, value: 1.0 }
+}
+
+fn stream(bodies: &[&str]) -> LogStream {
+    let entry = |body: &&str| LogEntry {
+        timestamp_ns: NOW_MS * 1_000_000,
+        body: (*body).to_owned(),
+        ..LogEntry::default()
+    };
+    LogStream { labels: Labels::from_pairs([("service", "s")]), entries: bodies.iter().map(entry).collect() }
+}
+
+#[test]
+fn a_batch_within_the_limits_is_untouched() {
+    let mut batch = Batch::new("s");
+    batch.points = vec![point(&[("__name__", "a")], NOW_MS + 600_000), point(&[("__name__", "a")], 0)];
+    batch.log_streams = vec![stream(&["x"])];
+    let (after, rejections) = enforce(&Limits::default(), batch, NOW_MS);
+    assert_eq!((after.points.len(), after.log_entries()), (2, 1));
+    assert!(rejections.is_empty());
+}
+
+#[test]
+fn points_are_refused_one_by_one() {
+    let limits = Limits {
+        labels_max: 3,
+        label_name_bytes_max: 8,
+        label_value_bytes_max: 4,
+        points_max: 7,
+        ..Limits::default()
+    };
+    let mut batch = Batch::new("s");
+    batch.points = vec![
+        point(&[("__name__", "ok")], NOW_MS),
+        point(&[("__name__", "a"), ("b", "1"), ("c", "1"), ("d", "1")], NOW_MS),
+        point(&[("__name__", "a"), ("ninebytes", "1")], NOW_MS),
+        point(&[("__name__", "12345")], NOW_MS),
+        point(&[("a", "1")], NOW_MS),
+        point(&[("__name__", "a")], NOW_MS + 600_001),
+        point(&[("__name__", "a")], i64::MIN),
+        point(&[("__name__", "many")], NOW_MS),
+    ];
+    let (after, rejections) = enforce(&limits, batch, NOW_MS);
+    assert_eq!(after.points.iter().map(|p| p.labels.name()).collect::<Vec<_>>(), ["ok"]);
+    for reason in [
+        Reason::TooManyLabels,
+        Reason::LabelNameTooLong,
+        Reason::LabelValueTooLong,
+        Reason::NameMissing,
+        Reason::TooFarInFuture,
+        Reason::TimestampOutOfRange,
+        Reason::BatchTooLarge,
+    ] {
+        assert_eq!(rejections.count(reason), 1, "{}", reason.as_str());
+    }
+    assert_eq!(rejections.lost(), 7);
+}
+
+#[test]
+fn long_lines_are_cut_on_a_character_and_marked() {
+    let limits = Limits { log_line_bytes_max: 20, attributes_max: 1, ..Limits::default() };
+    let mut batch = Batch::new("s");
+    let mut long = stream(&["a12345678901234567890", "éééééééééééé", "exactly twenty bytes"]);
+    long.entries[2].attributes = vec![("a".into(), "1".into()), ("b".into(), "2".into())];
+    batch.log_streams = vec![long];
+    let (after, rejections) = enforce(&limits, batch, NOW_MS);
+    let entries = &after.log_streams[0].entries;
+    let bodies: Vec<&str> = entries.iter().map(|entry| entry.body.as_str()).collect();
+    assert_eq!(bodies, ["a12345678901…[cut]", "éééééé…[cut]", "exactly twenty bytes"]);
+    assert!(bodies.iter().all(|body| body.len() <= 20));
+    assert_eq!(entries[2].attributes.len(), 1);
+    assert_eq!((rejections.count(Reason::LineCut), rejections.lost()), (2, 0));
+    assert_eq!(rejections.count(Reason::AttributesRemoved), 1);
+}
+
+#[test]
+fn log_entries_share_one_limit_and_empty_streams_vanish() {
+    let limits = Limits { log_entries_max: 3, ..Limits::default() };
+    let mut batch = Batch::new("s");
+    let mut late = stream(&["f"]);
+    late.entries[0].timestamp_ns += 601 * 1_000_000_000;
+    batch.log_streams = vec![late, stream(&["a", "b", "c"]), stream(&["d"])];
+    batch.probes = vec![ProbeResult { timestamp_ms: NOW_MS + 700_000, ..ProbeResult::default() }];
+    let (after, rejections) = enforce(&limits, batch, NOW_MS);
+    assert_eq!((after.log_streams.len(), after.log_entries()), (1, 2));
+    assert_eq!(rejections.count(Reason::BatchTooLarge), 2);
+    assert_eq!(rejections.count(Reason::TooFarInFuture), 2);
+    assert!(after.is_empty() || after.probes.is_empty());
+}
