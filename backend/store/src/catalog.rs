@@ -1,0 +1,379 @@
+//! Which files hold the rows: the five tables of a store, their committed files and watermarks.
+//!
+//! Comes in: sorted rows to write as files, files to commit and to remove. Goes out: immutable sets of
+//! committed files. Several catalogs, in several processes, may work on one store at once. Knows object
+//! storage, Parquet and the Delta log; knows nothing of the WAL and of rows not yet in a file.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use arrow::array::RecordBatch;
+use futures::future::try_join_all;
+use model::Clock;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tracing::warn;
+
+use crate::delta::actions::{Add, Remove, Txn};
+use crate::delta::{CRC32C_TAG, Change, TableLog, TableState};
+use crate::error::{Error, Result};
+use crate::objects::upload;
+use crate::parquet_file::{WriteProfile, WrittenFile, encode};
+use crate::paths::{day_name, new_data_path};
+use crate::series_files::SeriesFiles;
+use crate::tables::{DAY_COLUMN, Table};
+
+mod files;
+
+pub use files::{DataFile, FileSets, TableFiles};
+
+/// A log not read for this long is read again before a commit: what stands in it may have been cleaned up,
+/// and then a commit would take a version that only looks free.
+const FRESH_FOR: Duration = Duration::from_secs(3_600);
+/// A file written longer ago than this is looked for before it is committed: vacuum may have taken it.
+const UNCOMMITTED_FOR: Duration = Duration::from_secs(1_800);
+
+/// The tables of one store.
+#[derive(Debug)]
+pub struct Catalog {
+    objects: Arc<dyn ObjectStore>,
+    prefix: Path,
+    clock: Arc<dyn Clock>,
+    writable: bool,
+    tables: Vec<TableHandle>,
+    files: ArcSwap<FileSets>,
+    /// Watermarks as callers last learned them; see [`Catalog::commit`].
+    told: Mutex<HashMap<(Table, String), i64>>,
+    series: Arc<SeriesFiles>,
+}
+
+#[derive(Debug)]
+struct TableHandle {
+    log: TableLog,
+    state: tokio::sync::Mutex<Loaded>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    state: TableState,
+    /// When the log was last read to its end, milliseconds since the Unix epoch.
+    read_ms: i64,
+}
+
+impl Catalog {
+    /// Opens the tables under `prefix` and makes those that are missing.
+    pub async fn open(objects: Arc<dyn ObjectStore>, prefix: Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
+        Catalog::load(objects, prefix, clock, true).await
+    }
+
+    /// Opens the tables without ever writing; missing tables are empty.
+    pub async fn open_read_only(
+        objects: Arc<dyn ObjectStore>,
+        prefix: Path,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Catalog> {
+        Catalog::load(objects, prefix, clock, false).await
+    }
+
+    async fn load(
+        objects: Arc<dyn ObjectStore>,
+        prefix: Path,
+        clock: Arc<dyn Clock>,
+        writable: bool,
+    ) -> Result<Catalog> {
+        let logs =
+            Table::ALL.map(|table| TableLog::new(Arc::clone(&objects), &prefix, table, Arc::clone(&clock)));
+        let tables = try_join_all(logs.map(|log| TableHandle::open(log, writable))).await?;
+        let mut sets = FileSets::default();
+        for (table, handle) in Table::ALL.into_iter().zip(&tables) {
+            sets = sets.with(table, TableFiles::of(&handle.state.lock().await.state));
+        }
+        Ok(Catalog {
+            objects,
+            prefix,
+            clock,
+            writable,
+            tables,
+            files: ArcSwap::from_pointee(sets),
+            told: Mutex::default(),
+            series: Arc::default(),
+        })
+    }
+
+    /// The committed files of all tables.
+    pub fn files(&self) -> Arc<FileSets> {
+        self.files.load_full()
+    }
+
+    /// The object store the tables lie on.
+    pub fn objects(&self) -> &Arc<dyn ObjectStore> {
+        &self.objects
+    }
+
+    /// Key of the folder the tables lie in.
+    pub fn prefix(&self) -> &Path {
+        &self.prefix
+    }
+
+    /// Reads series and stream files, with a cache.
+    pub fn series(&self) -> &Arc<SeriesFiles> {
+        &self.series
+    }
+
+    /// False where the catalog was opened for reading only.
+    pub fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Version of the last commit to `table` that application `app_id` made; `None` before the first.
+    pub fn watermark(&self, table: Table, app_id: &str) -> Option<i64> {
+        let watermark = self.files.load().watermark(table, app_id);
+        if let Some(version) = watermark {
+            self.told().insert((table, app_id.to_owned()), version);
+        }
+        watermark
+    }
+
+    fn told(&self) -> std::sync::MutexGuard<'_, HashMap<(Table, String), i64>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes rows of one day as one file, which no reader sees before it is committed. Commit it within the
+    /// hour; vacuum takes files nobody committed.
+    ///
+    /// `rows` have the columns of [`Table::file_schema`] and are sorted by [`Table::sort_columns`] across all
+    /// batches. Fails with [`Error::Schema`] where they are not.
+    pub async fn write_file(
+        &self,
+        table: Table,
+        day: i32,
+        rows: Vec<RecordBatch>,
+        profile: WriteProfile,
+    ) -> Result<WrittenFile> {
+        self.check_writable()?;
+        let encoded = tokio::task::spawn_blocking(move || encode(table, &rows, profile)).await??;
+        let path = new_data_path(self.clock.as_ref(), day);
+        let key = self.handle(table).log.root.clone();
+        let key = path.split('/').fold(key, |key, part| key.join(part));
+        let size = encoded.bytes.len() as u64;
+        let crc32c = crc32c::crc32c(&encoded.bytes);
+        upload(self.objects.as_ref(), &key, encoded.bytes).await?;
+        Ok(WrittenFile {
+            table,
+            day,
+            path,
+            size,
+            rows: encoded.rows,
+            stats: encoded.stats,
+            delta_stats: encoded.delta_stats,
+            crc32c,
+            written_ms: self.clock.now_ms(),
+            key,
+        })
+    }
+
+    /// Adds and removes files of `table` in one atomic step and returns the files after it.
+    ///
+    /// `txn` is an application id with the version it has reached, which must grow. With it a commit happens
+    /// exactly once: if the application's watermark on the store is not the one last learned here, from
+    /// [`Catalog::watermark`] or from a commit, then a commit thought lost has arrived, nothing is committed
+    /// and [`Error::WatermarkMoved`] tells how far the table is.
+    ///
+    /// Adding and removing files at once says that the rows stay the same (compaction). Races with other
+    /// writers are run again; [`Error::Conflict`] means another writer removed a file of `removes`. After
+    /// [`Error::Object`] the commit may still appear later.
+    pub async fn commit(
+        &self,
+        table: Table,
+        adds: Vec<WrittenFile>,
+        removes: Vec<Arc<DataFile>>,
+        txn: Option<(String, i64)>,
+    ) -> Result<Arc<FileSets>> {
+        self.check_writable()?;
+        if adds.is_empty() && removes.is_empty() && txn.is_none() {
+            return Ok(self.files());
+        }
+        self.check_still_there(&adds).await?;
+        let handle = self.handle(table);
+        let mut loaded = handle.state.lock().await;
+        let outcome =
+            self.commit_locked(handle, &mut loaded, change(&adds, &removes, &txn, self.clock.now_ms())).await;
+        // Also after a failure: the state may have taken in commits of others.
+        let sets = self.publish(table, &loaded.state);
+        self.learn(table, &txn, &outcome);
+        outcome?;
+        if let Err(error) = handle.log.checkpoint_if_due(&mut loaded.state).await {
+            warn!(%table, %error, "checkpoint failed, the next commit tries again");
+        }
+        Ok(sets)
+    }
+
+    async fn commit_locked(&self, handle: &TableHandle, loaded: &mut Loaded, change: Change) -> Result<()> {
+        let now_ms = self.clock.now_ms();
+        if now_ms.abs_diff(loaded.read_ms) > FRESH_FOR.as_millis() as u64 {
+            // Listed anew: reading on from the known version would trust `_last_checkpoint`, a mere hint.
+            let newest = handle.log.load().await?.filter(|found| found.version > loaded.state.version);
+            if let Some(newest) = newest {
+                loaded.state = newest;
+            }
+        }
+        if let Some(txn) = &change.txn {
+            self.check_told(handle.log.table, &loaded.state, txn)?;
+        }
+        handle.log.commit(&mut loaded.state, change).await?;
+        loaded.read_ms = now_ms;
+        Ok(())
+    }
+
+    fn check_told(&self, table: Table, state: &TableState, txn: &Txn) -> Result<()> {
+        let watermark = state.watermark(&txn.app_id);
+        let told = self.told().get(&(table, txn.app_id.clone())).copied();
+        match watermark {
+            Some(watermark) if told != Some(watermark) || txn.version <= watermark => {
+                Err(Error::WatermarkMoved { table: table.name(), app_id: txn.app_id.clone(), watermark })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn learn(&self, table: Table, txn: &Option<(String, i64)>, outcome: &Result<()>) {
+        let Some((app_id, version)) = txn else { return };
+        let version = match outcome {
+            Ok(()) => *version,
+            Err(Error::WatermarkMoved { watermark, .. }) => *watermark,
+            Err(_) => return,
+        };
+        self.told().insert((table, app_id.clone()), version);
+    }
+
+    async fn check_still_there(&self, adds: &[WrittenFile]) -> Result<()> {
+        let now_ms = self.clock.now_ms();
+        for file in adds {
+            if now_ms.abs_diff(file.written_ms) > UNCOMMITTED_FOR.as_millis() as u64 {
+                let head = self.objects.head(&file.key).await;
+                head.map_err(|source| Error::object("find", &file.key, source))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the commits of other writers.
+    pub async fn refresh(&self) -> Result<Arc<FileSets>> {
+        try_join_all(Table::ALL.map(|table| self.refresh_table(table))).await?;
+        Ok(self.files())
+    }
+
+    /// Takes in the commits of other writers to one table.
+    pub(crate) async fn refresh_table(&self, table: Table) -> Result<()> {
+        let handle = self.handle(table);
+        let mut loaded = handle.state.lock().await;
+        let before = loaded.state.version;
+        let outcome = if before < 0 {
+            handle.log.load().await.map(|found| {
+                if let Some(state) = found {
+                    loaded.state = state;
+                }
+            })
+        } else {
+            handle.log.catch_up(&mut loaded.state).await.map(|_| ())
+        };
+        if outcome.is_ok() {
+            loaded.read_ms = self.clock.now_ms();
+        }
+        if loaded.state.version != before {
+            self.publish(table, &loaded.state);
+        }
+        outcome
+    }
+
+    fn publish(&self, table: Table, state: &TableState) -> Arc<FileSets> {
+        if self.files.load().table_files(table).version() != state.version {
+            let files = Arc::new(TableFiles::of(state));
+            self.files.rcu(|sets| sets.with_shared(table, Arc::clone(&files)));
+        }
+        self.files()
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.writable { Ok(()) } else { Err(Error::ReadOnly) }
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// Paths of the removed files of a table with the time of their removal in milliseconds since the Unix
+    /// epoch.
+    pub(crate) async fn tombstones(&self, table: Table) -> HashMap<String, i64> {
+        let loaded = self.handle(table).state.lock().await;
+        let removed = |remove: &Remove| (remove.path.clone(), remove.deletion_timestamp.unwrap_or(0));
+        loaded.state.tombstones().map(removed).collect()
+    }
+
+    fn handle(&self, table: Table) -> &TableHandle {
+        &self.tables[table as usize]
+    }
+
+    /// Writes a checkpoint of every table now; the next start reads one file a table.
+    pub async fn checkpoint(&self) -> Result<()> {
+        self.check_writable()?;
+        for handle in &self.tables {
+            let mut loaded = handle.state.lock().await;
+            handle.log.checkpoint(&mut loaded.state).await?;
+        }
+        Ok(())
+    }
+}
+
+impl TableHandle {
+    async fn open(log: TableLog, writable: bool) -> Result<TableHandle> {
+        let state = match log.load().await? {
+            Some(state) => state,
+            None if writable => log.create().await?,
+            None => TableState::empty(log.table, log.root.clone()),
+        };
+        let read_ms = log.clock.now_ms();
+        Ok(TableHandle { log, state: tokio::sync::Mutex::new(Loaded { state, read_ms }) })
+    }
+}
+
+fn change(
+    adds: &[WrittenFile],
+    removes: &[Arc<DataFile>],
+    txn: &Option<(String, i64)>,
+    now_ms: i64,
+) -> Change {
+    let data_change = adds.is_empty() || removes.is_empty();
+    let partition = |day: i32| [(DAY_COLUMN.to_owned(), Some(day_name(day)))].into();
+    let add = |file: &WrittenFile| Add {
+        path: file.path.clone(),
+        partition_values: partition(file.day),
+        size: i64::try_from(file.size).unwrap_or(i64::MAX),
+        modification_time: file.written_ms,
+        data_change,
+        stats: Some(file.delta_stats.clone()),
+        tags: Some([(CRC32C_TAG.to_owned(), Some(format!("{:08x}", file.crc32c)))].into()),
+    };
+    let remove = |file: &Arc<DataFile>| Remove {
+        path: file.path.clone(),
+        deletion_timestamp: Some(now_ms),
+        data_change,
+        extended_file_metadata: Some(true),
+        partition_values: Some(partition(file.day)),
+        size: Some(i64::try_from(file.size).unwrap_or(i64::MAX)),
+    };
+    Change {
+        adds: adds.iter().map(add).collect(),
+        removes: removes.iter().map(remove).collect(),
+        txn: txn.as_ref().map(|(app_id, version)| Txn {
+            app_id: app_id.clone(),
+            version: *version,
+            last_updated: Some(now_ms),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Settings of the store.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::tables::Table;
+
+/// Settings of one store. Sizes are bytes unless the name says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Local directory for the log; one process at a time may use it.
+    pub data_dir: PathBuf,
+    /// Longest time rows wait in the head before they are committed to the tables.
+    pub flush_interval: Duration,
+    /// Rows in the head that start a flush early.
+    pub flush_rows: u64,
+    /// Size of the head that starts a flush early.
+    pub flush_bytes: u64,
+    /// Most rows in one file a flush writes; bounds the memory of a flush.
+    pub flush_file_rows: u64,
+    /// Size after which the log goes on in a new segment.
+    pub wal_segment_bytes: u64,
+    /// Size of the log beyond which batches are refused, for when the object store stays away.
+    pub wal_bytes_max: u64,
+    /// How long the first batch of a group waits for others to share its fsync; at most 20 ms.
+    pub group_wait: Duration,
+    /// Size of the head beyond which batches are refused.
+    pub head_bytes_max: u64,
+    /// Size of batches that may wait to be written; further ones wait outside.
+    pub queue_bytes_max: u64,
+    /// Largest batch.
+    pub batch_bytes_max: u64,
+    /// Most batches remembered to find repetitions, 16 bytes and a little each.
+    pub dedup_batches_max: usize,
+    /// How long rows are kept.
+    pub retention: Retention,
+    /// How often rows past their time are removed.
+    pub retention_interval: Duration,
+    /// How often files that no table names any more are deleted.
+    pub vacuum_interval: Duration,
+    /// How long such files are kept for queries that still read them.
+    pub vacuum_grace: Duration,
+    /// How long [`crate::Store::close`] tries to commit what is in the head.
+    pub close_timeout: Duration,
+    /// What a refused sender is told to wait.
+    pub retry_after: Duration,
+}
+
+/// Days rows are kept, the day they happened on included; `None` keeps them for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Of `metrics` and `series`.
+    pub metrics_days: Option<u32>,
+    /// Of `logs` and `log_streams`.
+    pub logs_days: Option<u32>,
+    /// Of `probes`.
+    pub probes_days: Option<u32>,
+}
+
+impl Retention {
+    /// Days rows of `table` are kept.
+    pub fn days(&self, table: Table) -> Option<u32> {
+        match table {
+            Table::Metrics | Table::Series => self.metrics_days,
+            Table::Logs | Table::LogStreams => self.logs_days,
+            Table::Probes => self.probes_days,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            data_dir: PathBuf::from("atl-data"),
+            flush_interval: Duration::from_secs(300),
+            flush_rows: 4_000_000,
+            flush_bytes: 256 << 20,
+            flush_file_rows: 1_000_000,
+            wal_segment_bytes: 64 << 20,
+            wal_bytes_max: 4 << 30,
+            group_wait: Duration::from_millis(1),
+            head_bytes_max: 2 << 30,
+            queue_bytes_max: 64 << 20,
+            batch_bytes_max: 48 << 20,
+            dedup_batches_max: 2_000_000,
+            retention: Retention::default(),
+            retention_interval: Duration::from_secs(24 * 3600),
+            vacuum_interval: Duration::from_secs(3600),
+            vacuum_grace: Duration::from_secs(24 * 3600),
+            close_timeout: Duration::from_secs(8),
+            retry_after: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Config {
+    /// Fails where a setting makes no sense.
+    pub fn validate(&self) -> Result<()> {
+        let refuse = |text: &str| Err(Error::Setting(text.to_owned()));
+        if self.group_wait > Duration::from_millis(20) {
+            return refuse("`group_wait` is more than 20 ms");
+        }
+        if self.flush_interval < Duration::from_secs(1) {
+            return refuse("`flush_interval` is less than a second");
+        }
+        if self.wal_segment_bytes < 4096 || self.wal_bytes_max < self.wal_segment_bytes {
+            return refuse("`wal_segment_bytes` is less than 4096 or more than `wal_bytes_max`");
+        }
+        if self.batch_bytes_max > crate::wal::frame::PAYLOAD_BYTES_MAX as u64 * 3 / 4 {
+            return refuse("`batch_bytes_max` is more than 48 MiB");
+        }
+        if self.flush_file_rows == 0 || self.flush_rows == 0 {
+            return refuse("`flush_file_rows` and `flush_rows` must be at least 1");
+        }
+        if self.vacuum_grace < Duration::from_secs(3600) {
+            return refuse("`vacuum_grace` is less than an hour, which running queries need");
+        }
+        Ok(())
+    }
+}

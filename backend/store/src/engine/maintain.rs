@@ -1,0 +1,74 @@
+//! Removes rows past their time and files nobody names any more, at intervals.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Inner;
+use crate::error::Result;
+use crate::stats::Counters;
+use crate::tables::Table;
+
+/// Retention runs first this long after a start, so that it does not hold up the start itself.
+const FIRST_RETENTION: Duration = Duration::from_secs(60);
+
+impl Inner {
+    /// Removes the rows of days past their time from all tables; gives the number of files removed.
+    pub(crate) async fn apply_retention(&self) -> Result<usize> {
+        let mut removed = 0;
+        for table in Table::ALL {
+            let Some(days) = self.config.retention.days(table) else { continue };
+            let _committing = self.committing.lock().await;
+            let outcome = self.catalog.apply_retention(table, days).await;
+            self.adopt_files(None, |_| {});
+            removed += outcome?;
+        }
+        Ok(removed)
+    }
+
+    async fn vacuum(&self) -> Result<()> {
+        let report = self.catalog.vacuum(self.config.vacuum_grace).await?;
+        tracing::debug!(?report, "vacuumed");
+        Ok(())
+    }
+
+    fn note_failure(&self, work: &str, outcome: Result<()>) {
+        if let Err(error) = outcome {
+            Counters::bump(&self.counters.maintenance_failures);
+            tracing::warn!(%error, work, "maintenance failed, the next run tries again");
+        }
+    }
+}
+
+/// Runs retention until told to stop.
+pub(crate) async fn run_retention(inner: Arc<Inner>, stop: CancellationToken) {
+    let mut wait = FIRST_RETENTION.min(inner.config.retention_interval);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        let outcome = tokio::select! {
+            () = stop.cancelled() => return,
+            outcome = inner.apply_retention() => outcome,
+        };
+        inner.note_failure("retention", outcome.map(|_| ()));
+        wait = inner.config.retention_interval;
+    }
+}
+
+/// Runs vacuum until told to stop.
+pub(crate) async fn run_vacuum(inner: Arc<Inner>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(inner.config.vacuum_interval) => {}
+        }
+        let outcome = tokio::select! {
+            () = stop.cancelled() => return,
+            outcome = inner.vacuum() => outcome,
+        };
+        inner.note_failure("vacuum", outcome);
+    }
+}

@@ -1,0 +1,156 @@
+//! The rows of one stretch of the log.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, RwLock};
+
+use model::{Batch, ProbeResult};
+
+use super::logs::LogsHead;
+use super::metrics::{DAY_MS, MetricsHead, read, write};
+use super::registry::{Registry, RegistryIndex};
+use crate::tables::Table;
+use crate::wal::Lsn;
+
+/// A set of tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TableSet(u8);
+
+impl TableSet {
+    /// Whether `table` is in the set.
+    pub(crate) fn contains(self, table: Table) -> bool {
+        self.0 & (1 << table as u8) != 0
+    }
+
+    /// All tables but `table`.
+    pub(crate) fn all_but(table: Table) -> TableSet {
+        let others = Table::ALL.into_iter().filter(|other| *other != table);
+        others.fold(TableSet::default(), TableSet::with)
+    }
+
+    /// The set with `table`.
+    pub(crate) fn with(self, table: Table) -> TableSet {
+        TableSet(self.0 | 1 << table as u8)
+    }
+}
+
+/// The label sets of both kinds in use.
+#[derive(Debug, Default)]
+pub(crate) struct Registries {
+    /// Series; ids are tsids.
+    pub(crate) series: Registry,
+    /// Log streams.
+    pub(crate) streams: Registry,
+}
+
+/// A batch's label sets, found in the registries.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resolved {
+    /// A position for every point.
+    pub(crate) series: Vec<RegistryIndex>,
+    /// A position for every log stream.
+    pub(crate) streams: Vec<RegistryIndex>,
+}
+
+impl Registries {
+    /// Finds or adds the label sets of a batch.
+    pub(crate) fn resolve(&mut self, batch: &Batch) -> Resolved {
+        Resolved {
+            series: batch.points.iter().map(|point| self.series.resolve(&point.labels)).collect(),
+            streams: batch.log_streams.iter().map(|stream| self.streams.resolve(&stream.labels)).collect(),
+        }
+    }
+}
+
+/// Rows between two points of the log; grows while it is the newest.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    /// Rises by one with every generation; from 1.
+    pub(crate) sequence: u32,
+    /// Samples.
+    pub(crate) metrics: MetricsHead,
+    /// Log entries.
+    pub(crate) logs: LogsHead,
+    probes: RwLock<Vec<Arc<ProbeResult>>>,
+    probe_bytes: AtomicU64,
+    last_lsn: AtomicU64,
+}
+
+impl Generation {
+    /// An empty generation.
+    pub(crate) fn new(sequence: u32) -> Generation {
+        Generation {
+            sequence,
+            metrics: MetricsHead::default(),
+            logs: LogsHead::default(),
+            probes: RwLock::default(),
+            probe_bytes: AtomicU64::new(0),
+            last_lsn: AtomicU64::new(0),
+        }
+    }
+
+    /// Adds a batch's rows. Called by one thread only, with rising `lsn`.
+    pub(crate) fn append(&self, lsn: Lsn, batch: Batch, resolved: &Resolved, registries: &mut Registries) {
+        self.metrics.append(&batch.points, &resolved.series, &mut registries.series, self.sequence);
+        for (stream, index) in batch.log_streams.into_iter().zip(&resolved.streams) {
+            self.logs.append(stream.entries, *index, &mut registries.streams, self.sequence);
+        }
+        if !batch.probes.is_empty() {
+            let bytes: usize = batch.probes.iter().map(probe_bytes).sum();
+            self.probe_bytes.fetch_add(bytes as u64, Relaxed);
+            write(&self.probes).extend(batch.probes.into_iter().map(Arc::new));
+        }
+        self.note_lsn(lsn);
+    }
+
+    /// Notes that the records up to `lsn` have nothing more for this generation.
+    pub(crate) fn note_lsn(&self, lsn: Lsn) {
+        self.last_lsn.fetch_max(lsn, Relaxed);
+    }
+
+    /// The last record whose rows are in here; 0 for none.
+    pub(crate) fn last_lsn(&self) -> Lsn {
+        self.last_lsn.load(Relaxed)
+    }
+
+    /// Probe results, in order of writing.
+    pub(crate) fn probes(&self) -> Vec<Arc<ProbeResult>> {
+        read(&self.probes).clone()
+    }
+
+    /// Rows of `metrics`, `logs` and `probes`.
+    pub(crate) fn rows(&self) -> u64 {
+        self.metrics.rows() + self.logs.rows() + self.probe_rows()
+    }
+
+    /// Rows of `probes`.
+    pub(crate) fn probe_rows(&self) -> u64 {
+        read(&self.probes).len() as u64
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn heap_bytes(&self) -> u64 {
+        self.metrics.heap_bytes() + self.logs.heap_bytes() + self.probe_bytes.load(Relaxed)
+    }
+
+    /// Days on which the table gets rows from here.
+    pub(crate) fn days(&self, table: Table) -> BTreeSet<i32> {
+        match table {
+            Table::Metrics | Table::Series => self.metrics.days(),
+            Table::Logs | Table::LogStreams => self.logs.days(),
+            Table::Probes => {
+                read(&self.probes).iter().map(|p| p.timestamp_ms.div_euclid(DAY_MS) as i32).collect()
+            }
+        }
+    }
+}
+
+fn probe_bytes(probe: &ProbeResult) -> usize {
+    let texts = [&probe.probe, &probe.target, &probe.kind, &probe.location, &probe.result_id];
+    let options = [&probe.reason, &probe.http_version, &probe.ip, &probe.tls_version, &probe.tls_cipher];
+    let attributes: usize = probe.attributes.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
+    size_of::<ProbeResult>()
+        + texts.iter().map(|text| text.len()).sum::<usize>()
+        + options.iter().map(|text| text.as_ref().map_or(0, String::len)).sum::<usize>()
+        + attributes
+}

@@ -1,0 +1,177 @@
+//! Label sets in use and their ids: the `tsid` of a series, the `stream_id` of a log stream.
+//!
+//! The id is the hash of the labels. Should two label sets that are in use share a hash, the one seen later
+//! gets the hash of the first hash and a salt (1, 2 … until it is free); the `series` table tells which
+//! labels an id stands for. Owned by the one thread that writes, so there are no locks.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use model::Labels;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Position of a label set in the registry; good until the next [`Registry::forget_before`].
+pub(crate) type RegistryIndex = u32;
+
+const NONE: u32 = u32::MAX;
+
+/// All label sets in use.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    hash: fn(&Labels) -> u64,
+    by_hash: HashMap<u64, RegistryIndex, BuildHasherDefault<IdHasher>>,
+    entries: Vec<Entry>,
+    salted: HashSet<u64>,
+    collisions: u64,
+}
+
+/// What is known of a label set.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// The set itself.
+    pub(crate) labels: Labels,
+    /// `tsid` or `stream_id`.
+    pub(crate) id: i64,
+    /// Log segment epoch and number of the set there.
+    pub(crate) log_number: (u32, u32),
+    /// Sequence of the generation that used it last, and its place there.
+    pub(crate) place: (u32, u32),
+    /// Next set with the same hash.
+    next: u32,
+}
+
+impl Default for Registry {
+    fn default() -> Registry {
+        Registry::with_hash(Labels::hash64)
+    }
+}
+
+impl Registry {
+    /// A registry with another hash, for tests of collisions.
+    pub(crate) fn with_hash(hash: fn(&Labels) -> u64) -> Registry {
+        Registry {
+            hash,
+            by_hash: HashMap::default(),
+            entries: Vec::new(),
+            salted: HashSet::new(),
+            collisions: 0,
+        }
+    }
+
+    /// Finds a label set, or adds it.
+    pub(crate) fn resolve(&mut self, labels: &Labels) -> RegistryIndex {
+        let hash = (self.hash)(labels);
+        let first = self.by_hash.get(&hash).copied().unwrap_or(NONE);
+        let mut index = first;
+        while index != NONE {
+            let entry = &self.entries[index as usize];
+            if entry.labels == *labels {
+                return index;
+            }
+            index = entry.next;
+        }
+        self.add(Labels::clone(labels), hash, first)
+    }
+
+    /// What is known of a set.
+    #[cfg(test)]
+    pub(crate) fn entry(&self, index: RegistryIndex) -> &Entry {
+        &self.entries[index as usize]
+    }
+
+    /// What is known of a set, to be changed.
+    pub(crate) fn entry_mut(&mut self, index: RegistryIndex) -> &mut Entry {
+        &mut self.entries[index as usize]
+    }
+
+    /// Number of label sets.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Label sets whose hash another one had before them.
+    pub(crate) fn collisions(&self) -> u64 {
+        self.collisions
+    }
+
+    /// Bytes on the heap, without the label sets, which the head counts.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>() + self.by_hash.capacity() * 14
+    }
+
+    /// Forgets label sets that no generation from `sequence` on has used. Sets with salted ids stay as
+    /// long as the one they collide with, so that neither takes the other's id.
+    pub(crate) fn forget_before(&mut self, sequence: u32) {
+        let salted = std::mem::take(&mut self.salted);
+        let entries = std::mem::take(&mut self.entries);
+        let shared: HashSet<u64> = entries
+            .iter()
+            .filter(|entry| entry.next != NONE)
+            .map(|entry| (self.hash)(&entry.labels))
+            .collect();
+        self.by_hash.clear();
+        for entry in entries {
+            let hash = (self.hash)(&entry.labels);
+            let collides = shared.contains(&hash) || salted.contains(&entry.id.cast_unsigned());
+            if entry.place.0 < sequence && !collides {
+                continue;
+            }
+            if entry.id.cast_unsigned() != hash {
+                self.salted.insert(entry.id.cast_unsigned());
+            }
+            let index = self.entries.len() as u32;
+            let next = self.by_hash.insert(hash, index).unwrap_or(NONE);
+            self.entries.push(Entry { next, ..entry });
+        }
+        self.entries.shrink_to_fit();
+    }
+
+    fn add(&mut self, labels: Labels, hash: u64, first: u32) -> RegistryIndex {
+        let mut id = hash;
+        if first != NONE || self.salted.contains(&hash) {
+            self.collisions += 1;
+            id = self.free_id(hash);
+            self.salted.insert(id);
+            tracing::warn!(%labels, hash, id, "two label sets share a hash; the later one got another id");
+        }
+        let index = self.entries.len() as u32;
+        let id = id.cast_signed();
+        self.entries.push(Entry { labels, id, log_number: (0, 0), place: (0, 0), next: first });
+        self.by_hash.insert(hash, index);
+        index
+    }
+
+    fn free_id(&self, hash: u64) -> u64 {
+        (1..)
+            .map(|salt| xxh3_64_with_seed(&hash.to_le_bytes(), salt))
+            .find(|id| !self.by_hash.contains_key(id) && !self.salted.contains(id))
+            .unwrap_or(hash)
+    }
+}
+
+/// Passes an id that is a hash already through.
+#[derive(Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+
+    fn write_i64(&mut self, value: i64) {
+        self.0 = value.cast_unsigned();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! The rows of any table from generations, as record batches in the table's order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+use super::generation::Generation;
+use super::log_rows::LogScan;
+use super::metric_rows::{MetricScan, Selection};
+use super::probe_rows::ProbeScan;
+use super::series_rows::{Committed, LabelScan};
+use crate::error::Result;
+use crate::tables::Table;
+
+/// Walks over the rows of a table.
+#[derive(Debug)]
+pub(crate) struct TableScan {
+    rows: Rows,
+    /// Ids by day of the label rows given so far.
+    label_rows: HashMap<i32, Vec<i64>>,
+}
+
+#[derive(Debug)]
+enum Rows {
+    Metrics(MetricScan),
+    Logs(LogScan),
+    Probes(ProbeScan),
+    Labels(LabelScan),
+}
+
+impl TableScan {
+    /// Starts a scan over `generations`, oldest first. `committed`: label rows to leave out.
+    pub(crate) fn new(
+        table: Table,
+        generations: Vec<Arc<Generation>>,
+        selection: Selection,
+        committed: Arc<Committed>,
+    ) -> TableScan {
+        let rows = match table {
+            Table::Metrics => Rows::Metrics(MetricScan::new(generations, selection)),
+            Table::Logs => Rows::Logs(LogScan::new(&generations, selection)),
+            Table::Probes => Rows::Probes(ProbeScan::new(&generations, &selection)),
+            Table::Series | Table::LogStreams => {
+                Rows::Labels(LabelScan::new(table, generations, selection, committed))
+            }
+        };
+        TableScan { rows, label_rows: HashMap::new() }
+    }
+
+    /// The next rows; `None` at the end.
+    pub(crate) fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        match &mut self.rows {
+            Rows::Metrics(scan) => scan.next_batch(),
+            Rows::Logs(scan) => scan.next_batch(),
+            Rows::Probes(scan) => scan.next_batch(),
+            Rows::Labels(scan) => {
+                let Some((rows, batch)) = scan.next_batch()? else { return Ok(None) };
+                for row in rows {
+                    self.label_rows.entry(row.day).or_default().push(row.id);
+                }
+                Ok(Some(batch))
+            }
+        }
+    }
+
+    /// Batches until they hold `rows_max` rows or the rows end.
+    pub(crate) fn next_batches(&mut self, rows_max: u64) -> Result<Vec<RecordBatch>> {
+        let (mut batches, mut rows) = (Vec::new(), 0);
+        while rows < rows_max {
+            let Some(batch) = self.next_batch()? else { break };
+            rows += batch.num_rows() as u64;
+            batches.push(batch);
+        }
+        Ok(batches)
+    }
+
+    /// Ids by day of the rows of `series` or `log_streams` given so far.
+    pub(crate) fn into_label_rows(self) -> HashMap<i32, Vec<i64>> {
+        self.label_rows
+    }
+}

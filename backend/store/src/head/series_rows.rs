@@ -1,0 +1,233 @@
+//! Rows of `series` and `log_streams` from generations: which label sets were in use on a day.
+//!
+//! A flush writes a label set once a day: rows already committed by this process are in [`Committed`] and
+//! left out. So `first_ts` and `last_ts` are the span of the samples in the flush that first saw the series
+//! that day; later samples of the day do not move `last_ts`.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Date32Builder, Int64Builder, MapBuilder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
+};
+use model::Labels;
+
+use super::generation::Generation;
+use super::log_rows::{range_ns, service};
+use super::logs::{StreamRows, day_of_ns};
+use super::metric_rows::{BATCH_ROWS, Selection, with_day_column};
+use super::metrics::{DAY_MS, Series};
+use crate::error::Result;
+use crate::tables::{Table, map_builder};
+
+/// Days of which committed rows are remembered; rows of other days may be written once more.
+const DAYS_MAX: usize = 4;
+
+/// Ids whose row of a day is committed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Committed {
+    days: BTreeMap<i32, Arc<HashSet<i64>>>,
+}
+
+impl Committed {
+    /// Whether the row is committed.
+    pub(crate) fn contains(&self, day: i32, id: i64) -> bool {
+        self.days.get(&day).is_some_and(|ids| ids.contains(&id))
+    }
+
+    /// Notes rows that were committed.
+    pub(crate) fn add(&mut self, rows: &HashMap<i32, Vec<i64>>) {
+        for (day, ids) in rows {
+            Arc::make_mut(self.days.entry(*day).or_default()).extend(ids);
+        }
+        while self.days.len() > DAYS_MAX {
+            self.days.pop_first();
+        }
+    }
+}
+
+/// One row of `series` or `log_streams`.
+#[derive(Clone, Debug)]
+pub(crate) struct LabelRow {
+    /// Day it belongs to.
+    pub(crate) day: i32,
+    /// `tsid` or `stream_id`.
+    pub(crate) id: i64,
+    /// The label set.
+    pub(crate) labels: Labels,
+    /// Earliest time of the day in the generations, microseconds.
+    pub(crate) first_us: i64,
+    /// Latest time.
+    pub(crate) last_us: i64,
+}
+
+/// Walks over the rows of one of the two tables, one record batch at a time.
+#[derive(Debug)]
+pub(crate) struct LabelScan {
+    table: Table,
+    generations: Vec<Arc<Generation>>,
+    selection: Selection,
+    committed: Arc<Committed>,
+    /// Metrics, or services, that are left.
+    keys: std::vec::IntoIter<String>,
+    rows: std::vec::IntoIter<LabelRow>,
+}
+
+impl LabelScan {
+    /// Starts a scan over `generations`, oldest first.
+    pub(crate) fn new(
+        table: Table,
+        generations: Vec<Arc<Generation>>,
+        selection: Selection,
+        committed: Arc<Committed>,
+    ) -> LabelScan {
+        let (keys, rows) = if table == Table::Series {
+            (selection.metric_names(&generations), Vec::new())
+        } else {
+            (Vec::new(), stream_rows(&generations, &selection, &committed))
+        };
+        LabelScan { table, generations, selection, committed, keys: keys.into_iter(), rows: rows.into_iter() }
+    }
+
+    /// The next rows and the record batch made of them; `None` at the end.
+    pub(crate) fn next_batch(&mut self) -> Result<Option<(Vec<LabelRow>, RecordBatch)>> {
+        let mut rows = Vec::new();
+        while rows.len() < BATCH_ROWS {
+            if self.rows.len() == 0 {
+                let Some(metric) = self.keys.next() else { break };
+                self.rows =
+                    series_rows(&self.generations, &metric, &self.selection, &self.committed).into_iter();
+            }
+            let room = BATCH_ROWS - rows.len();
+            rows.extend(self.rows.by_ref().take(room));
+        }
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let batch = record_batch(self.table, &rows, self.selection.with_day)?;
+        Ok(Some((rows, batch)))
+    }
+}
+
+/// Rows of one metric, by (tsid, day).
+fn series_rows(
+    generations: &[Arc<Generation>],
+    metric: &str,
+    selection: &Selection,
+    committed: &Committed,
+) -> Vec<LabelRow> {
+    let (start_ms, end_ms) = (selection.start_us.div_euclid(1_000), selection.end_us.div_euclid(1_000));
+    let mut rows = BTreeMap::new();
+    for generation in generations {
+        let keep = |series: &Series| series.overlaps(start_ms, end_ms) && selection.wants_id(series.tsid);
+        for series in generation.metrics.series_of(metric, keep) {
+            let spans = if same_day(series.min_ms, series.max_ms) {
+                vec![(series.min_ms, series.max_ms)]
+            } else {
+                let times = series.chunk.iter().map(|sample| sample.0);
+                spans_by_day(times.filter(|ms| (start_ms..=end_ms).contains(ms)), |ms| ms.div_euclid(DAY_MS))
+            };
+            for (first_ms, last_ms) in spans {
+                let day = first_ms.div_euclid(DAY_MS) as i32;
+                let span = (first_ms * 1_000, last_ms * 1_000);
+                merge(&mut rows, committed, day, series.tsid, &series.labels, span);
+            }
+        }
+    }
+    rows.into_values().collect()
+}
+
+/// Rows of all streams, by (service, stream_id, day).
+fn stream_rows(
+    generations: &[Arc<Generation>],
+    selection: &Selection,
+    committed: &Committed,
+) -> Vec<LabelRow> {
+    let (start_ns, end_ns) = range_ns(selection);
+    let mut rows = BTreeMap::new();
+    for generation in generations {
+        for stream in generation.logs.streams(start_ns, end_ns, |id| selection.wants_id(id)) {
+            for (first_ns, last_ns) in stream_spans(&stream, start_ns, end_ns) {
+                let span = (first_ns.div_euclid(1_000), last_ns.div_euclid(1_000));
+                merge(&mut rows, committed, day_of_ns(first_ns), stream.stream_id, &stream.labels, span);
+            }
+        }
+    }
+    let mut rows: Vec<LabelRow> = rows.into_values().collect();
+    rows.sort_by(|a, b| (service(&a.labels), a.id, a.day).cmp(&(service(&b.labels), b.id, b.day)));
+    rows
+}
+
+fn stream_spans(stream: &StreamRows, start_ns: i64, end_ns: i64) -> Vec<(i64, i64)> {
+    if day_of_ns(stream.min_ns) == day_of_ns(stream.max_ns) {
+        return vec![(stream.min_ns, stream.max_ns)];
+    }
+    let times = stream.runs.iter().flat_map(|run| run.iter()).map(|entry| entry.timestamp_ns);
+    spans_by_day(times.filter(|ns| (start_ns..=end_ns).contains(ns)), |ns| i64::from(day_of_ns(ns)))
+}
+
+fn same_day(first_ms: i64, last_ms: i64) -> bool {
+    first_ms.div_euclid(DAY_MS) == last_ms.div_euclid(DAY_MS)
+}
+
+/// First and last time of every day.
+fn spans_by_day(times: impl Iterator<Item = i64>, day: fn(i64) -> i64) -> Vec<(i64, i64)> {
+    let mut spans: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+    for time in times {
+        let span = spans.entry(day(time)).or_insert((time, time));
+        *span = (span.0.min(time), span.1.max(time));
+    }
+    spans.into_values().collect()
+}
+
+fn merge(
+    rows: &mut BTreeMap<(i64, i32), LabelRow>,
+    committed: &Committed,
+    day: i32,
+    id: i64,
+    labels: &Labels,
+    (first_us, last_us): (i64, i64),
+) {
+    if committed.contains(day, id) {
+        return;
+    }
+    let row = rows.entry((id, day)).or_insert_with(|| {
+        let labels = Labels::clone(labels);
+        LabelRow { day, id, labels, first_us, last_us }
+    });
+    row.first_us = row.first_us.min(first_us);
+    row.last_us = row.last_us.max(last_us);
+}
+
+fn record_batch(table: Table, rows: &[LabelRow], with_day: bool) -> Result<RecordBatch> {
+    let (mut day, mut id, mut key) = (Date32Builder::new(), Int64Builder::new(), StringBuilder::new());
+    let mut labels = map_builder();
+    let (mut first, mut last) = (TimestampMicrosecondBuilder::new(), TimestampMicrosecondBuilder::new());
+    for row in rows {
+        if with_day {
+            day.append_value(row.day);
+        }
+        id.append_value(row.id);
+        key.append_value(if table == Table::Series { row.labels.name() } else { service(&row.labels) });
+        append_labels(&mut labels, &row.labels)?;
+        first.append_value(row.first_us);
+        last.append_value(row.last_us);
+    }
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(id.finish()),
+        Arc::new(key.finish()),
+        Arc::new(labels.finish()),
+        Arc::new(first.finish().with_timezone("UTC")),
+        Arc::new(last.finish().with_timezone("UTC")),
+    ];
+    with_day_column(table, with_day.then_some(day), &mut columns)
+}
+
+fn append_labels(map: &mut MapBuilder<StringBuilder, StringBuilder>, labels: &Labels) -> Result<()> {
+    for (name, value) in labels.iter() {
+        map.keys().append_value(name);
+        map.values().append_value(value);
+    }
+    Ok(map.append(true)?)
+}

@@ -1,0 +1,41 @@
+//! Keeps samples, log entries and probe results durable and findable, in open Delta tables of Parquet files.
+//!
+//! Comes in: [`model::Batch`]es. Goes out: an answer once a batch is on disk, and [`Snapshot`]s that hold
+//! every row exactly once: the rows of the head and the committed files. Knows object storage, Arrow,
+//! Parquet and the local disk; knows nothing of HTTP, SQL, PromQL or LogQL.
+
+pub mod catalog;
+pub mod config;
+pub mod contract;
+mod dedup;
+mod delta;
+mod engine;
+mod error;
+mod head;
+pub mod inspect;
+pub mod objects;
+pub mod parquet_file;
+pub mod paths;
+mod retention;
+pub mod series_files;
+mod snapshot;
+mod stats;
+pub mod tables;
+#[cfg(test)]
+mod testing;
+mod wal;
+
+pub use catalog::{Catalog, DataFile, FileSets, TableFiles};
+pub use config::{Config, Retention};
+pub use engine::Store;
+pub use engine::append::Appended;
+pub use engine::flush::FlushReport;
+pub use error::{Error, Result};
+pub use head::metadata::MetadataByFamily;
+pub use parquet_file::{FileStats, WriteProfile, WrittenFile};
+pub use retention::{VACUUM_GRACE_MIN, VacuumReport};
+pub use series_files::{SeriesEntry, SeriesFiles, read_series};
+pub use snapshot::{HeadFilter, Snapshot};
+pub use stats::{AppendStats, FlushStats, HeadStats, StoreStats, WalStats};
+pub use tables::Table;
+pub use wal::replay::{Damage, ReplayReport};

@@ -1,0 +1,204 @@
+//! A local folder as an object store, with writes that survive a power cut.
+//!
+//! `object_store`'s own `LocalFileSystem` never calls fsync, so that after a power cut a commit may name files
+//! whose content is gone. Here the bytes are synced before the name appears, and the name before the write
+//! returns. Reads, listings and deletes are `LocalFileSystem`'s.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
+};
+use uuid::Uuid;
+
+const STORE: &str = "DurableFolder";
+
+/// A folder of the local file system.
+#[derive(Clone, Debug)]
+pub struct DurableFolder {
+    inner: Arc<LocalFileSystem>,
+    root: PathBuf,
+}
+
+impl DurableFolder {
+    /// Opens the folder, and makes it where it is missing.
+    pub fn open(root: PathBuf) -> crate::error::Result<DurableFolder> {
+        let failed = |source| crate::error::Error::Io { path: root.clone(), source };
+        make_folder(&root).map_err(failed)?;
+        let inner = LocalFileSystem::new_with_prefix(&root).map_err(io::Error::other).map_err(failed)?;
+        Ok(DurableFolder { inner: Arc::new(inner), root })
+    }
+}
+
+impl fmt::Display for DurableFolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "file:{}", self.root.display())
+    }
+}
+
+/// Makes a folder and its parents, and syncs the folder every new one is named in.
+fn make_folder(folder: &FilePath) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make_folder(parent)?;
+    }
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    sync_parent(folder)
+}
+
+fn sync_parent(path: &FilePath) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(FilePath::new(".")))?.sync_all()
+}
+
+/// Writes `payload` beside `target` under a name listings leave out, syncs it, then gives it its name.
+fn write_durably(target: &FilePath, payload: &PutPayload, mode: &PutMode) -> io::Result<()> {
+    if let Some(folder) = target.parent() {
+        make_folder(folder)?;
+    }
+    // `LocalFileSystem` hides names that end in `#` and digits.
+    let mut staging = target.as_os_str().to_owned();
+    staging.push(format!("#{}", Uuid::new_v4().as_u128()));
+    let staging = PathBuf::from(staging);
+    let outcome = stage(&staging, payload).and_then(|()| match mode {
+        PutMode::Create => std::fs::hard_link(&staging, target),
+        _ => std::fs::rename(&staging, target),
+    });
+    if outcome.is_err() || matches!(mode, PutMode::Create) {
+        // A name left behind is hidden and harmless.
+        let _ = std::fs::remove_file(&staging);
+    }
+    outcome.and_then(|()| sync_parent(target))
+}
+
+fn stage(staging: &FilePath, payload: &PutPayload) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(staging)?;
+    payload.iter().try_for_each(|piece| file.write_all(piece))?;
+    file.sync_all()
+}
+
+async fn blocking<T: Send + 'static>(
+    location: &Path,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T> {
+    let outcome = tokio::task::spawn_blocking(work).await?;
+    outcome.map_err(|error| {
+        let path = location.to_string();
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                object_store::Error::AlreadyExists { path, source: Box::new(error) }
+            }
+            io::ErrorKind::NotFound => object_store::Error::NotFound { path, source: Box::new(error) },
+            io::ErrorKind::PermissionDenied => {
+                object_store::Error::PermissionDenied { path, source: Box::new(error) }
+            }
+            _ => object_store::Error::Generic { store: STORE, source: Box::new(error) },
+        }
+    })
+}
+
+#[async_trait]
+impl ObjectStore for DurableFolder {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        if matches!(opts.mode, PutMode::Update(_)) {
+            let operation = "put with `PutMode::Update`".to_owned();
+            return Err(object_store::Error::NotImplemented { operation, implementer: self.to_string() });
+        }
+        let target = self.inner.path_to_filesystem(location)?;
+        blocking(location, move || write_durably(&target, &payload, &opts.mode)).await?;
+        let meta = self.inner.head(location).await?;
+        Ok(PutResult { e_tag: meta.e_tag, version: None })
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        let target = self.inner.path_to_filesystem(location)?;
+        let folder = target.parent().map(FilePath::to_owned);
+        blocking(location, move || folder.map_or(Ok(()), |folder| make_folder(&folder))).await?;
+        let inner = self.inner.put_multipart_opts(location, opts).await?;
+        Ok(Box::new(DurableUpload { inner, target, location: location.clone() }))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.inner.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.inner.rename_opts(from, to, options).await
+    }
+}
+
+/// An upload in parts that syncs the finished file.
+#[derive(Debug)]
+struct DurableUpload {
+    inner: Box<dyn MultipartUpload>,
+    target: PathBuf,
+    location: Path,
+}
+
+#[async_trait]
+impl MultipartUpload for DurableUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.inner.put_part(data)
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let done = self.inner.complete().await?;
+        let target = self.target.clone();
+        // Named before it is synced: a data file counts only once a commit names it, and that comes later.
+        blocking(&self.location, move || File::open(&target)?.sync_all().and_then(|()| sync_parent(&target)))
+            .await?;
+        Ok(done)
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.inner.abort().await
+    }
+}

@@ -1,0 +1,56 @@
+//! Footers of Parquet files, read once and kept in a small cache: files never change.
+
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::path::Path;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::metadata::PageIndexPolicy;
+
+use super::cache::Cache;
+use super::range_reader::RangeReader;
+use crate::error::{Error, Result};
+
+/// Bytes of footers kept unless told otherwise.
+const FOOTER_BYTES_MAX: usize = 8 << 20;
+/// Largest file taken in, in bytes.
+const FILE_BYTES_MAX: u64 = 16 << 30;
+
+/// Reads footers, page indexes included.
+#[derive(Debug)]
+pub struct Footers(Cache<(Path, u64), ArrowReaderMetadata>);
+
+impl Default for Footers {
+    fn default() -> Footers {
+        Footers(Cache::new(FOOTER_BYTES_MAX))
+    }
+}
+
+impl Footers {
+    /// The footer of the file at `key`, `size` bytes long.
+    pub async fn read(
+        &self,
+        objects: &Arc<dyn ObjectStore>,
+        key: &Path,
+        size: u64,
+    ) -> Result<ArrowReaderMetadata> {
+        if size > FILE_BYTES_MAX {
+            return Err(Error::TooLarge { what: key.to_string(), size, limit: FILE_BYTES_MAX });
+        }
+        let name = (key.clone(), size);
+        if let Some(footer) = self.0.get(&name) {
+            return Ok(footer);
+        }
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let mut reader = RangeReader { objects: Arc::clone(objects), key: key.clone(), size };
+        let footer = ArrowReaderMetadata::load_async(&mut reader, options).await;
+        let footer = footer.map_err(|error| Error::parquet(key, error))?;
+        self.0.insert(name, footer.clone(), footer.metadata().memory_size());
+        Ok(footer)
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+}

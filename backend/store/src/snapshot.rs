@@ -1,0 +1,245 @@
+//! What a query reads: the head's generations and the committed files of one moment.
+//!
+//! Comes in: a view of the store, or a catalog alone. Goes out: files to scan, record batches of rows not
+//! in files yet, label sets of both. Knows no query language.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use object_store::ObjectStore;
+use object_store::path::Path;
+
+use crate::catalog::{Catalog, DataFile, FileSets};
+use crate::engine::view::View;
+use crate::error::Result;
+use crate::head::generation::Generation;
+use crate::head::log_rows::service;
+use crate::head::metric_rows::Selection;
+use crate::head::metrics::Series;
+use crate::head::scan::TableScan;
+use crate::paths::DAY_US;
+use crate::series_files::{SeriesEntry, SeriesFiles};
+use crate::tables::Table;
+
+/// Which of the head's rows are asked for. A hint: a scan may return more rows, never fewer.
+#[derive(Clone, Debug, Default)]
+pub struct HeadFilter {
+    /// Only this metric (tables `metrics` and `series`).
+    pub metric: Option<String>,
+    /// Only these series, or streams.
+    pub tsids: Option<Arc<HashSet<i64>>>,
+    /// Earliest time, inclusive, microseconds since the Unix epoch.
+    pub start_us: Option<i64>,
+    /// Latest time, inclusive, microseconds since the Unix epoch.
+    pub end_us: Option<i64>,
+}
+
+impl HeadFilter {
+    fn selection(&self) -> Selection {
+        Selection {
+            metric: self.metric.clone(),
+            ids: self.tsids.clone(),
+            start_us: self.start_us.unwrap_or(i64::MIN),
+            end_us: self.end_us.unwrap_or(i64::MAX),
+            with_day: true,
+        }
+    }
+}
+
+/// Rows and files of one moment; cheap to hold, never changes sides for a row.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    head: Option<Arc<View>>,
+    files: Arc<FileSets>,
+    objects: Arc<dyn ObjectStore>,
+    prefix: Path,
+    series_files: Arc<SeriesFiles>,
+}
+
+impl Snapshot {
+    pub(crate) fn of(view: Arc<View>, catalog: &Catalog) -> Snapshot {
+        let files = Arc::clone(&view.files);
+        Snapshot { head: Some(view), ..Snapshot::of_files(files, catalog) }
+    }
+
+    fn of_files(files: Arc<FileSets>, catalog: &Catalog) -> Snapshot {
+        Snapshot {
+            head: None,
+            files,
+            objects: Arc::clone(catalog.objects()),
+            prefix: catalog.prefix().clone(),
+            series_files: Arc::clone(catalog.series()),
+        }
+    }
+
+    /// The committed files alone, as they are on the object store now.
+    pub async fn read_only(catalog: &Catalog) -> Result<Snapshot> {
+        Ok(Snapshot::of_files(catalog.refresh().await?, catalog))
+    }
+
+    /// Committed files of a table, sorted by day, then by least key.
+    pub fn files(&self, table: Table) -> &[Arc<DataFile>] {
+        self.files.table(table)
+    }
+
+    /// Committed files of all tables.
+    pub fn file_sets(&self) -> &Arc<FileSets> {
+        &self.files
+    }
+
+    /// Rows that are in no file yet: columns of [`Table::sql_schema`], sorted by [`Table::sort_columns`]
+    /// within each batch and across them, at most 65,536 rows a batch. Of samples with the same series and
+    /// time the one written last. Of `series` and `log_streams` the label sets no flush of this process has
+    /// committed for the day.
+    ///
+    /// Takes time in proportion to the rows; not to be called on an async thread for large heads.
+    pub fn head_batches(&self, table: Table, filter: &HeadFilter) -> Result<Vec<RecordBatch>> {
+        let Some(view) = &self.head else { return Ok(Vec::new()) };
+        let committed = Arc::clone(view.committed(table));
+        let mut scan = TableScan::new(table, view.generations(table), filter.selection(), committed);
+        let mut batches = Vec::new();
+        while let Some(batch) = scan.next_batch()? {
+            batches.push(batch);
+        }
+        Ok(batches)
+    }
+
+    /// Metrics with samples in the head, sorted.
+    pub fn head_metric_names(&self) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        for generation in self.generations(Table::Metrics) {
+            names.append(&mut generation.metrics.metric_names());
+        }
+        names.into_iter().collect()
+    }
+
+    /// Series with samples in the head, of one metric or all, sorted by tsid.
+    pub fn head_series(&self, metric: Option<&str>) -> Vec<SeriesEntry> {
+        let names = metric.map_or_else(|| self.head_metric_names(), |metric| vec![metric.to_owned()]);
+        let mut entries = BTreeMap::new();
+        for generation in self.generations(Table::Metrics) {
+            for name in &names {
+                for series in generation.metrics.series_of(name, |_| true) {
+                    merge(&mut entries, head_entry(&series));
+                }
+            }
+        }
+        entries.into_values().collect()
+    }
+
+    /// Log streams with entries in the head, of one service or all, sorted by stream id.
+    pub fn head_streams(&self, of_service: Option<&str>) -> Vec<SeriesEntry> {
+        let mut entries = BTreeMap::new();
+        for generation in self.generations(Table::Logs) {
+            for stream in generation.logs.streams(i64::MIN, i64::MAX, |_| true) {
+                if of_service.is_none_or(|wanted| wanted == service(&stream.labels)) {
+                    let entry = SeriesEntry {
+                        tsid: stream.stream_id,
+                        labels: stream.labels,
+                        first_ts_us: stream.min_ns.div_euclid(1_000),
+                        last_ts_us: stream.max_ns.div_euclid(1_000),
+                    };
+                    merge(&mut entries, entry);
+                }
+            }
+        }
+        entries.into_values().collect()
+    }
+
+    /// Series of a metric, from head and files, sorted by tsid. `days`: only files of these days and series
+    /// of the head with samples on them, inclusive, in days since 1970-01-01.
+    pub async fn series(&self, metric: &str, days: Option<RangeInclusive<i32>>) -> Result<Vec<SeriesEntry>> {
+        let head = self.head_series(Some(metric));
+        self.with_files(Table::Series, Some(metric), days, head).await
+    }
+
+    /// Log streams of a service, or all, from head and files, as [`Snapshot::series`].
+    pub async fn streams(
+        &self,
+        service: Option<&str>,
+        days: Option<RangeInclusive<i32>>,
+    ) -> Result<Vec<SeriesEntry>> {
+        self.with_files(Table::LogStreams, service, days, self.head_streams(service)).await
+    }
+
+    async fn with_files(
+        &self,
+        table: Table,
+        key: Option<&str>,
+        days: Option<RangeInclusive<i32>>,
+        head: Vec<SeriesEntry>,
+    ) -> Result<Vec<SeriesEntry>> {
+        let in_days = |entry: &SeriesEntry| {
+            days.as_ref().is_none_or(|days| {
+                let start_us = i64::from(*days.start()) * DAY_US;
+                let end_us = (i64::from(*days.end()) + 1) * DAY_US;
+                entry.first_ts_us < end_us && entry.last_ts_us >= start_us
+            })
+        };
+        let mut entries = BTreeMap::new();
+        head.into_iter().filter(in_days).for_each(|entry| merge(&mut entries, entry));
+        let files = self.files(table);
+        for entry in self.series_files.read_series(&self.objects, files, key, days.clone()).await? {
+            merge(&mut entries, entry);
+        }
+        Ok(entries.into_values().collect())
+    }
+
+    /// Metrics in head and files, sorted.
+    pub async fn metric_names(&self) -> Result<Vec<String>> {
+        let files = self.files(Table::Series);
+        let mut names: BTreeSet<String> = self.head_metric_names().into_iter().collect();
+        names.extend(self.series_files.metric_names(&self.objects, files).await?);
+        Ok(names.into_iter().collect())
+    }
+
+    /// Rows of a table that are in no file yet, about: repeated samples count twice.
+    pub fn head_rows(&self, table: Table) -> u64 {
+        let generations = self.generations(table);
+        let rows = |generation: &Arc<Generation>| match table {
+            Table::Metrics => generation.metrics.rows(),
+            Table::Series => generation.metrics.series_count(),
+            Table::Logs => generation.logs.rows(),
+            Table::LogStreams => generation.logs.stream_count(),
+            Table::Probes => generation.probe_rows(),
+        };
+        generations.iter().map(rows).sum()
+    }
+
+    /// The object store the files lie on.
+    pub fn objects(&self) -> &Arc<dyn ObjectStore> {
+        &self.objects
+    }
+
+    /// Key of the folder the tables lie in.
+    pub fn prefix(&self) -> &Path {
+        &self.prefix
+    }
+
+    fn generations(&self, table: Table) -> Vec<Arc<Generation>> {
+        self.head.as_ref().map_or_else(Vec::new, |view| view.generations(table))
+    }
+}
+
+fn head_entry(series: &Series) -> SeriesEntry {
+    SeriesEntry {
+        tsid: series.tsid,
+        labels: model::Labels::clone(&series.labels),
+        first_ts_us: series.min_ms * 1_000,
+        last_ts_us: series.max_ms * 1_000,
+    }
+}
+
+fn merge(entries: &mut BTreeMap<i64, SeriesEntry>, entry: SeriesEntry) {
+    match entries.get_mut(&entry.tsid) {
+        None => {
+            entries.insert(entry.tsid, entry);
+        }
+        Some(known) => {
+            known.first_ts_us = known.first_ts_us.min(entry.first_ts_us);
+            known.last_ts_us = known.last_ts_us.max(entry.last_ts_us);
+        }
+    }
+}
