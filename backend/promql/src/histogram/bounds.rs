@@ -1,0 +1,110 @@
+//! Where buckets begin and end. Exponential bounds: Prometheus `getBoundExponential`.
+
+use super::{Bucket, CUSTOM_BUCKETS_SCHEMA, Histogram};
+
+/// A bucket with its bounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct BoundedBucket {
+    pub(crate) lower: f64,
+    pub(crate) upper: f64,
+    pub(crate) lower_inclusive: bool,
+    pub(crate) upper_inclusive: bool,
+    pub(crate) count: f64,
+}
+
+/// Upper bound of bucket `index` of an exponential schema.
+pub(super) fn exponential_bound(index: i32, schema: i32) -> f64 {
+    if schema < 0 {
+        let exponent = index.checked_shl(schema.unsigned_abs()).unwrap_or(i32::MAX);
+        return if exponent == 1024 { f64::MAX } else { scaled(1.0, exponent) };
+    }
+    let per_power = 1 << schema;
+    let (power, part) = (index.div_euclid(per_power), index.rem_euclid(per_power));
+    if part == 0 && power == 1024 {
+        return f64::MAX;
+    }
+    scaled((f64::from(part) / f64::from(per_power)).exp2(), power)
+}
+
+/// `value` · 2^`exponent`, in two steps so that subnormal results survive.
+fn scaled(value: f64, exponent: i32) -> f64 {
+    let half = exponent / 2;
+    value * f64::from(half).exp2() * f64::from(exponent - half).exp2()
+}
+
+/// Bounds of the custom schema that mean the same layout.
+pub(super) fn same_bounds(a: &[f64], b: &[f64]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.to_bits() == y.to_bits())
+}
+
+impl Histogram {
+    /// Absolute upper bound of a bucket.
+    pub(super) fn bound(&self, index: i32) -> f64 {
+        if self.schema == CUSTOM_BUCKETS_SCHEMA {
+            let position = usize::try_from(index);
+            return match position {
+                Ok(i) => self.custom_bounds.get(i).copied().unwrap_or(f64::INFINITY),
+                Err(_) => f64::NEG_INFINITY,
+            };
+        }
+        exponential_bound(index, self.schema)
+    }
+
+    /// A positive (or custom) bucket with its bounds.
+    pub(super) fn positive_bounded(&self, bucket: Bucket) -> BoundedBucket {
+        let lower = self.bound(bucket.index.saturating_sub(1));
+        BoundedBucket {
+            lower,
+            upper: self.bound(bucket.index),
+            lower_inclusive: lower < 0.0,
+            upper_inclusive: true,
+            count: bucket.count,
+        }
+    }
+
+    /// A negative bucket with its bounds.
+    pub(super) fn negative_bounded(&self, bucket: Bucket) -> BoundedBucket {
+        BoundedBucket {
+            lower: -self.bound(bucket.index),
+            upper: -self.bound(bucket.index.saturating_sub(1)),
+            lower_inclusive: true,
+            upper_inclusive: false,
+            count: bucket.count,
+        }
+    }
+
+    /// The zero bucket.
+    pub(super) fn zero_bounded(&self) -> BoundedBucket {
+        BoundedBucket {
+            lower: -self.zero_threshold,
+            upper: self.zero_threshold,
+            lower_inclusive: true,
+            upper_inclusive: true,
+            count: self.zero_count,
+        }
+    }
+
+    /// All buckets from the lowest values to the highest. Those that overlap the zero bucket end at it.
+    pub(crate) fn all_buckets(&self) -> Vec<BoundedBucket> {
+        let threshold = self.zero_threshold;
+        let mut out = Vec::with_capacity(self.negative.len() + self.positive.len() + 1);
+        for bucket in self.negative.iter().rev() {
+            let mut bounded = self.negative_bounded(*bucket);
+            if bounded.upper < 0.0 && bounded.upper > -threshold {
+                bounded.upper = -threshold;
+            }
+            out.push(bounded);
+        }
+        if self.zero_count > 0.0 {
+            out.push(self.zero_bounded());
+        }
+        for bucket in &self.positive {
+            let mut bounded = self.positive_bounded(*bucket);
+            if bounded.lower > 0.0 && bounded.lower < threshold {
+                bounded.lower = threshold;
+            }
+            out.push(bounded);
+        }
+        out
+    }
+}
