@@ -1,0 +1,157 @@
+//! `metrics`, `logs`, `probes`, `series`, `log_streams`: where rows lie must not show.
+
+use super::fixture::{Fixture, SAMPLES, column};
+
+/// Queries over every table whose answers are fully ordered. `last_ts` is left out: the store writes a label
+/// set once a day, with the latest time known by then.
+const QUERIES: [&str; 18] = [
+    "SELECT count(*), min(ts), max(ts), count(DISTINCT tsid) FROM metrics",
+    "SELECT metric, count(*) AS n, sum(value) AS total FROM metrics GROUP BY metric ORDER BY metric",
+    "SELECT * FROM metrics ORDER BY metric, tsid, ts",
+    "SELECT ts, value FROM metrics WHERE metric = 'up' AND value = 0 ORDER BY ts",
+    "SELECT day, count(*) FROM metrics GROUP BY day ORDER BY day",
+    "SELECT ts, instance FROM metrics WHERE metric = 'up' AND ts >= '2026-11-22T00:10:00Z' ORDER BY ts DESC, instance LIMIT 7",
+    "SELECT metric, value FROM metrics WHERE ts BETWEEN '2026-11-21T23:45:00Z' AND '2026-11-21T23:46:00Z' ORDER BY metric, tsid, ts",
+    "SELECT count(*) FROM logs WHERE service = 'web' AND body LIKE '%line 0%'",
+    "SELECT service, severity, count(*) FROM logs GROUP BY service, severity ORDER BY service, severity",
+    "SELECT ts, ts_ns, body, attributes FROM logs ORDER BY service, stream_id, ts, ts_ns LIMIT 20",
+    "SELECT body FROM logs WHERE trace_id = '00000000000000000000000000000007' ORDER BY service",
+    "SELECT count(*) FROM logs WHERE label(attributes, 'minute') = '5'",
+    "SELECT probe, success, count(*) FROM probes GROUP BY probe, success ORDER BY probe, success",
+    "SELECT * FROM probes ORDER BY probe, location, ts",
+    "SELECT day, metric, tsid, label(labels, 'instance') AS instance, first_ts FROM series ORDER BY day, metric, tsid",
+    "SELECT count(*), count(DISTINCT tsid) FROM series",
+    "SELECT count(*) FROM series WHERE metric = 'up' AND label(labels, 'instance') = 'beta'",
+    "SELECT day, service, labels, first_ts FROM log_streams ORDER BY day, service",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_do_not_depend_on_where_rows_lie() {
+    let (head, half, files) =
+        (Fixture::filled().await, Fixture::half_flushed().await, Fixture::flushed().await);
+    for query in QUERIES {
+        let expect = head.text(query).await;
+        assert_eq!(half.text(query).await, expect, "half in files: {query}");
+        assert_eq!(files.text(query).await, expect, "all in files: {query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn known_answers() {
+    let fixture = Fixture::half_flushed().await;
+    let check = async |query: &str, expect: &[&str]| {
+        assert_eq!(column(&fixture.text(query).await), expect, "{query}")
+    };
+    check("SELECT count(*) FROM metrics", &[&(SAMPLES * 15).to_string()]).await;
+    check("SELECT count(*) FROM logs", &[&(SAMPLES * 6).to_string()]).await;
+    check("SELECT count(*) FROM probes WHERE NOT success", &["12"]).await;
+    check("SELECT count(*) FROM metrics WHERE metric = 'up' AND value = 0", &["6"]).await;
+    // 15 series on two days, written by three flushes and a head.
+    check("SELECT count(*) FROM series", &["30"]).await;
+    check("SELECT count(*) FROM log_streams", &["4"]).await;
+    check("SELECT max(last_ts) FROM series", &["2026-11-22T00:29:00Z"]).await;
+    check("SELECT min(first_ts) FROM series", &["2026-11-21T23:30:00Z"]).await;
+    check("SELECT max(ts) FROM metrics", &["2026-11-22T00:29:00Z"]).await;
+    check("SELECT max(ts_ns) FROM logs", &["2"]).await;
+    check("SELECT arrow_typeof(day) FROM metrics LIMIT 1", &["Date32"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sort_order_of_files_and_head_is_used() {
+    let fixture = Fixture::half_flushed().await;
+    for query in [
+        "SELECT * FROM metrics ORDER BY metric, tsid, ts",
+        "SELECT ts, value FROM metrics WHERE metric = 'up' ORDER BY tsid, ts",
+        "SELECT body FROM logs ORDER BY service, stream_id, ts, ts_ns",
+        "SELECT * FROM probes ORDER BY probe, location, ts",
+        "SELECT metric, tsid FROM series ORDER BY metric, tsid",
+    ] {
+        let plan = fixture.plan(query).await;
+        assert!(!plan.contains("SortExec"), "{query}\n{plan}");
+        assert!(plan.contains("DataSourceExec"), "{query}\n{plan}");
+    }
+    let plan = fixture.plan("SELECT * FROM metrics ORDER BY value").await;
+    assert!(plan.contains("SortExec"), "{plan}");
+}
+
+/// Files a query opens, by its statistics.
+async fn files(fixture: &Fixture, query: &str) -> usize {
+    let answer = fixture.engine.sql(query, crate::QueryOptions::default()).await.unwrap();
+    answer.collect().await.unwrap().1.scanned.files
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_are_pruned_before_they_are_opened() {
+    let fixture = Fixture::flushed().await;
+    let all = fixture.store.snapshot().files(store::Table::Metrics).len();
+    // The first flush wrote one day, the second two.
+    assert_eq!(all, 3);
+    let check = async |condition: &str, expect: usize| {
+        let query = format!("SELECT sum(value) FROM metrics WHERE {condition}");
+        assert_eq!(files(&fixture, &query).await, expect, "{condition}");
+    };
+    check("true", 3).await;
+    check("day = '2026-11-22'", 1).await;
+    check("day < '2026-11-22'", 2).await;
+    check("ts < '2026-11-21T23:40:00Z'", 1).await;
+    check("ts >= '2026-11-22T00:00:00Z' AND metric = 'up'", 1).await;
+    check("ts >= to_timestamp('2026-11-22T00:00:00')", 1).await;
+    check("ts > timestamp '2026-11-22 00:00:00' - interval '5 minutes'", 2).await;
+    check("metric = 'zzz'", 0).await;
+    check("metric = 'aaa' OR day = '2026-11-22'", 1).await;
+    check("metric LIKE 'aa%'", 0).await;
+    check("metric IN ('aaa', 'zzz')", 0).await;
+    check("tsid = 0 AND tsid = 1", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counting_needs_no_bytes_of_columns() {
+    let fixture = Fixture::flushed().await;
+    let answer =
+        fixture.engine.sql("SELECT count(*) FROM metrics", crate::QueryOptions::default()).await.unwrap();
+    let (_, stats) = answer.collect().await.unwrap();
+    assert_eq!(stats.rows, 1);
+    assert_eq!(stats.scanned.bytes, 0);
+    let answer =
+        fixture.engine.sql("SELECT sum(value) FROM metrics", crate::QueryOptions::default()).await.unwrap();
+    let (_, stats) = answer.collect().await.unwrap();
+    assert!(stats.scanned.bytes > 0 && stats.scanned.row_groups == 3, "{stats:?}");
+    assert_eq!(stats.scanned.rows, usize::try_from(SAMPLES * 15).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_file_is_read_by_its_key() {
+    let fixture = Fixture::flushed().await;
+    let snapshot = fixture.store.snapshot();
+    let file = &snapshot.files(store::Table::Metrics)[0];
+    let key = file.key.as_ref().strip_prefix("team/atl/").unwrap();
+    let query = format!("SELECT count(*) FROM read_file('{key}')");
+    assert_eq!(column(&fixture.text(&query).await), [file.rows.to_string()]);
+    let query = format!("SELECT metric FROM read_file('{key}') AS f WHERE f.metric = 'up' LIMIT 1");
+    assert_eq!(column(&fixture.text(&query).await), ["up"]);
+    let columns = fixture.text(&format!("SELECT * FROM read_file('{key}') LIMIT 1")).await;
+    assert!(!columns.contains(" day "), "the file itself has no day: {columns}");
+    let error = fixture.error("SELECT * FROM read_file('metrics/day=2026-11-21/none.parquet')").await;
+    assert_eq!(error.message, "`metrics/day=2026-11-21/none.parquet` does not exist");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_or_missing_file_is_an_error_and_not_an_answer() {
+    use crate::QueryErrorKind::BadFile;
+    use object_store::ObjectStoreExt;
+
+    let fixture = Fixture::flushed().await;
+    let snapshot = fixture.store.snapshot();
+    let key = snapshot.files(store::Table::Probes)[0].key.clone();
+    let bytes = fixture.objects.get(&key).await.unwrap().bytes().await.unwrap();
+    let mut damaged = bytes.to_vec();
+    let footer = damaged.len() - 40;
+    damaged[footer..footer + 20].fill(0xee);
+    fixture.objects.put(&key, damaged.into()).await.unwrap();
+    let error = fixture.error("SELECT max(duration_seconds) FROM probes").await;
+    assert_eq!(error.kind, BadFile, "{error:?}");
+    fixture.objects.delete(&key).await.unwrap();
+    let error = fixture.error("SELECT max(duration_seconds) FROM probes").await;
+    assert_eq!(error.kind, BadFile, "{error:?}");
+    assert!(error.message.contains(key.as_ref()), "{error:?}");
+}
