@@ -1,0 +1,105 @@
+//! Admission, limits and the hand-over to the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Batch, Clock};
+use process::limits::{Limits, Rejections};
+use store::{Appended, Store};
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use crate::counters::Counters;
+
+/// Batches that may wait for the store at once; more are told to come back.
+const IN_FLIGHT_BATCHES_MAX: usize = 1024;
+
+/// What became of a batch. Given only after the store has it on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Receipt {
+    /// Stored, save the rows that a limit refused.
+    Stored {
+        /// Metric points stored, derived `probe_*` points included.
+        points: usize,
+        /// Log entries stored.
+        log_entries: usize,
+        /// Probe results stored.
+        probe_results: usize,
+        /// Rows refused, by reason.
+        rejections: Rejections,
+    },
+    /// The same source sent a batch of this id before; nothing was stored again.
+    Duplicate,
+}
+
+/// Why a batch was not taken. Nothing of it is stored.
+#[derive(Debug, Error)]
+pub enum IngestError {
+    /// Too much waits for the disk already: send the batch again later.
+    #[error("too many batches in flight, try again in {} s", retry_after.as_secs())]
+    Overloaded {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The store refused.
+    #[error("the store did not take the batch: {0}")]
+    Store(#[from] store::Error),
+}
+
+/// The door. Cheap to share behind an `Arc`.
+#[derive(Debug)]
+pub struct Ingest {
+    store: Arc<Store>,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    in_flight: Semaphore,
+    counters: Counters,
+}
+
+impl Ingest {
+    /// A door to `store` that holds every source to `limits`.
+    pub fn new(store: Arc<Store>, limits: Limits, clock: Arc<dyn Clock>) -> Ingest {
+        Ingest {
+            store,
+            limits,
+            clock,
+            in_flight: Semaphore::new(IN_FLIGHT_BATCHES_MAX),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes `batch`; returns when its rows are on disk and visible to queries.
+    pub async fn append(&self, batch: Batch) -> Result<Receipt, IngestError> {
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            self.counters.refused_batch();
+            return Err(IngestError::Overloaded { retry_after: Duration::from_secs(1) });
+        };
+        let now_ms = self.clock.now_ms();
+        let (mut batch, rejections) = process::limits::enforce(&self.limits, batch, now_ms);
+        self.counters.rejected(rejections.lost());
+        for result in &batch.probes {
+            batch.points.extend(process::probe_metrics::points(result));
+        }
+        let (points, log_entries, probe_results) =
+            (batch.points.len(), batch.log_entries(), batch.probes.len());
+        match self.store.append(batch).await {
+            Ok(Appended::Stored { .. }) => {
+                self.counters.stored(points, log_entries, probe_results, self.clock.now_ms());
+                Ok(Receipt::Stored { points, log_entries, probe_results, rejections })
+            }
+            Ok(Appended::Duplicate) => {
+                self.counters.duplicate();
+                Ok(Receipt::Duplicate)
+            }
+            Err(error) => {
+                self.counters.refused_batch();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// What went through so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}

@@ -1,0 +1,21 @@
+//! `atl`: the whole system in one binary. Comes in: a command line. Goes out: an exit code, data on standard
+//! output, talk on standard error. This file only chooses the command; each command is a module of its own.
+
+mod app;
+mod builtin;
+mod cli;
+mod config;
+mod http;
+mod serve;
+mod sink;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Two providers may be compiled in; one has to be chosen before the first TLS connection.
+    let chosen = rustls::crypto::ring::default_provider().install_default();
+    debug_assert!(chosen.is_ok(), "nothing installs a TLS provider before main");
+    cli::run(cli::Arguments::parse())
+}

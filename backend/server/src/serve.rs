@@ -1,0 +1,280 @@
+//! `atl serve`: starts the stages in the order data flows, waits for a signal, stops them in reverse.
+//! Every stage is a few lines here; what it does is its own crate's business.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use collect::exporters::{Exporter, host};
+use collect::scrape::Manager;
+use ingest::Ingest;
+use model::{Clock, SystemClock};
+use query::Engine;
+use store::Store;
+use store::objects::{Objects, ObjectsConfig};
+use tokio::net::TcpListener;
+
+use crate::app::{App, Edge, Facts, Stages};
+use crate::builtin;
+use crate::cli::{LogFormat, ServeArguments, fail, tell};
+use crate::config::{Config, ConfigError, Secret};
+use crate::http::{self, EdgeKeys};
+use crate::sink::IngestSink;
+
+/// Read when no `--config` is given, if it is there.
+const DEFAULT_CONFIG: &str = "atl.yaml";
+
+/// Requests in flight at shutdown get this long to finish.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+type ServeError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the server until it is told to stop.
+pub(crate) fn command(arguments: ServeArguments) -> ExitCode {
+    start_log(arguments.log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    match runtime.block_on(serve(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error.as_ref()),
+    }
+}
+
+async fn serve(arguments: ServeArguments) -> Result<(), ServeError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (config, config_path) = load_config(&arguments)?;
+    let edge = edge_of(&config)?;
+    let hostname = host_name(&config);
+
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        format!("cannot listen on {}: {error}; choose another with --listen", config.listen)
+    })?;
+    let address = listener.local_addr()?;
+
+    let objects = open_objects(&config, Missing::Create)?;
+    let (object_store, root) = (Arc::clone(&objects.store), objects.prefix.clone());
+    let store = Store::open(store_config(&config), object_store, root, Arc::clone(&clock));
+    let store = Arc::new(store.await?);
+    let limits = config.limits.clone();
+    let ingest = Arc::new(Ingest::new(Arc::clone(&store), limits, Arc::clone(&clock)));
+    let snapshots = Arc::clone(&store);
+    let query = Engine::new(query_config(&config), Arc::new(move || snapshots.snapshot()))?;
+    let sink = Arc::new(IngestSink(Arc::clone(&ingest)));
+    let facts = Facts { clock, hostname, listen: address, store_url: config.store_url(), config_path };
+    let jobs = builtin::jobs(&config, address, &facts.hostname, facts.config_folder())?;
+    let options = scrape_options(&config, &facts.hostname, Arc::clone(&facts.clock));
+    let scrapes = Manager::start(jobs, options, sink, Arc::clone(&facts.clock));
+
+    let stages = Stages { objects, store, ingest, query, scrapes };
+    let app = Arc::new(App::new(facts, stages, edge));
+    tell(&format!("atl {} is up: http://{address}/", env!("CARGO_PKG_VERSION")));
+    run_until_signal(listener, Arc::clone(&app)).await?;
+    stop(&app).await
+}
+
+/// Serves HTTP; after the signal, waits a while for requests in flight.
+async fn run_until_signal(listener: TcpListener, app: Arc<App>) -> Result<(), ServeError> {
+    let (stopping, stop_seen) = tokio::sync::watch::channel(false);
+    let router = http::router(Arc::clone(&app));
+    let mut drained = stop_seen.clone();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let _ = drained.wait_for(|stop| *stop).await;
+    });
+    let mut server = tokio::spawn(server.into_future());
+    let hangup = tokio::spawn(reload_on_hangup(Arc::clone(&app)));
+    tokio::select! {
+        signal = stop_signal() => tracing::info!(signal = signal?, "stopping"),
+        ended = &mut server => return Err(format!("the HTTP server ended by itself: {ended:?}").into()),
+    }
+    hangup.abort();
+    app.stop();
+    // Scrapes first: what they still bring must pass the open door.
+    app.scrapes().stop().await;
+    stopping.send_replace(true);
+    if tokio::time::timeout(DRAIN_TIMEOUT, &mut server).await.is_err() {
+        tracing::warn!("requests were still running, they are cut off");
+        server.abort();
+    }
+    Ok(())
+}
+
+async fn stop(app: &App) -> Result<(), ServeError> {
+    app.store().close().await?;
+    tell("stopped, everything is stored");
+    Ok(())
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn stop_signal() -> std::io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
+
+async fn reload_on_hangup(app: Arc<App>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        if let Err(error) = app.reload() {
+            tracing::error!(%error, "configuration not reloaded, the one before goes on running");
+        }
+    }
+}
+
+fn start_log(format: LogFormat) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+fn load_config(arguments: &ServeArguments) -> Result<(Config, Option<PathBuf>), ConfigError> {
+    let path = match &arguments.config {
+        Some(path) => Some(path.clone()),
+        None => Some(PathBuf::from(DEFAULT_CONFIG)).filter(|path| path.exists()),
+    };
+    let mut config = match &path {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    if let Some(listen) = arguments.listen {
+        config.listen = listen;
+    }
+    if let Some(data_dir) = &arguments.data_dir {
+        config.data_dir.clone_from(data_dir);
+    }
+    Ok((config, path))
+}
+
+/// The exporters inside this program, and the name they report.
+fn scrape_options(config: &Config, hostname: &str, clock: Arc<dyn Clock>) -> collect::scrape::Options {
+    let paths = host::Config {
+        procfs: config.builtin.procfs.clone(),
+        sysfs: config.builtin.sysfs.clone(),
+        rootfs: config.builtin.rootfs.clone(),
+        ..host::Config::default()
+    };
+    let exporter: Arc<dyn Exporter> = Arc::new(host::HostExporter::new(paths, clock));
+    collect::scrape::Options {
+        hostname: hostname.to_owned(),
+        exporters: BTreeMap::from([(builtin::HOST.to_owned(), exporter)]),
+    }
+}
+
+fn host_name(config: &Config) -> String {
+    let configured = config.builtin.instance.clone();
+    let kernel = || std::fs::read_to_string(config.builtin.procfs.join("sys/kernel/hostname")).ok();
+    let name = configured.or_else(kernel).unwrap_or_default().trim().to_owned();
+    if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+/// What to do where a local folder is not there yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Make it; the server does.
+    Create,
+    /// Say so; a reader does.
+    Refuse,
+}
+
+/// Opens the store's objects as configured.
+pub(crate) fn open_objects(config: &Config, missing: Missing) -> Result<Objects, ServeError> {
+    let url = config.store_url();
+    let folder = url.strip_prefix("file:").map(|path| path.trim_start_matches("//"));
+    if let (Some(path), Missing::Refuse) = (folder, missing)
+        && !Path::new(path).is_dir()
+    {
+        return Err(format!("there is no folder `{path}`").into());
+    }
+    let settings = &config.store;
+    let secret = settings.secret_access_key.as_ref().map(|secret| secret.reveal().to_owned());
+    let objects = ObjectsConfig {
+        url,
+        endpoint: settings.endpoint.clone(),
+        region: settings.region.clone(),
+        access_key_id: text_or_file(settings.access_key_id.clone(), settings.access_key_id_file.as_deref())?
+            .or_else(|| environment(&["ATL_STORE_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"])),
+        secret_access_key: text_or_file(secret, settings.secret_access_key_file.as_deref())?
+            .or_else(|| environment(&["ATL_STORE_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"])),
+        path_style: settings.path_style,
+    };
+    Ok(store::objects::open(&objects)?)
+}
+
+fn text_or_file(text: Option<String>, file: Option<&Path>) -> Result<Option<String>, ConfigError> {
+    match (text, file) {
+        (Some(text), _) => Ok(Some(text)),
+        (None, Some(path)) => read_secret(path).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The content of a secret's file, without the final newline.
+fn read_secret(path: &Path) -> Result<String, ConfigError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
+        Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+    }
+}
+
+fn environment(names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| std::env::var(name).ok()).filter(|value| !value.is_empty())
+}
+
+fn store_config(config: &Config) -> store::Config {
+    let retention = &config.store.retention;
+    store::Config {
+        data_dir: config.data_dir.clone(),
+        flush_interval: config.store.flush_interval.0,
+        wal_bytes_max: config.store.wal_bytes_max.0,
+        retention: store::Retention {
+            metrics_days: retention.metrics.limit(),
+            logs_days: retention.logs.limit(),
+            probes_days: retention.probes.limit(),
+        },
+        ..store::Config::default()
+    }
+}
+
+/// The limits of a query as configured.
+pub(crate) fn query_config(config: &Config) -> query::Config {
+    query::Config {
+        timeout: config.query.timeout.0,
+        memory_limit: usize::try_from(config.query.memory_limit.0).unwrap_or(usize::MAX),
+        row_limit: config.query.row_limit,
+        max_concurrent: config.query.max_concurrent,
+        ..query::Config::default()
+    }
+}
+
+/// Keys and probe list of the edge workers; secrets are read from their files here.
+pub(crate) fn edge_of(config: &Config) -> Result<Edge, ConfigError> {
+    let mut keys = EdgeKeys::default();
+    for key in &config.edge.keys {
+        let secret = match (&key.secret, &key.secret_file) {
+            (Some(secret), _) => secret.clone(),
+            (None, Some(path)) => Secret::new(read_secret(path)?),
+            (None, None) => continue,
+        };
+        keys.add(&key.id, secret);
+    }
+    if let Some(secret) = environment(&["ATL_EDGE_SECRET"])
+        && !keys.contains("edge")
+    {
+        keys.add("edge", Secret::new(secret));
+    }
+    Ok(Edge { keys, probes: probes::ProbeList::of(config.edge.probes.clone()) })
+}
