@@ -65,10 +65,12 @@ fn names(batches: &BTreeSet<String>) -> BTreeSet<String> {
 }
 
 async fn check(atl: &Atl, ledger: &Ledger) {
+    // The writers may be at work: what was acknowledged before the question must be in the answer, and what is in the
+    // answer must have been sent by the time it is there.
     let must = names(&ledger.acknowledged.lock().expect("no writer panicked"));
-    let may = names(&ledger.sent.lock().expect("no writer panicked"));
     for statement in ["SELECT probe AS name FROM probes", "SELECT body AS name FROM logs"] {
         let answer = atl.sql(statement).await;
+        let may = names(&ledger.sent.lock().expect("no writer panicked"));
         let found: Vec<&str> = answer.texts("name");
         let distinct: BTreeSet<String> = found.iter().map(|name| (*name).to_owned()).collect();
         let lost: Vec<&String> = must.difference(&distinct).take(5).collect();

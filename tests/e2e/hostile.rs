@@ -59,7 +59,7 @@ async fn bad_targets_fail_by_themselves_while_others_are_scraped_on_time_and_mem
     }
     let atl = Atl::start(&config).await;
     eventually("twenty scrapes of the good target", Duration::from_secs(60), || async {
-        let scrapes = atl.sql("SELECT count(*) FROM prom.up WHERE job = 'good'").await.number();
+        let scrapes = atl.count("SELECT count(*) FROM prom.up WHERE job = 'good'").await?;
         ensure(scrapes >= 20, || format!("{scrapes} scrapes"))
     })
     .await;
@@ -129,7 +129,7 @@ async fn a_target_that_goes_away_is_marked_stale_and_comes_back() {
     );
     let atl = Atl::start(&config).await;
     eventually("it is scraped", Duration::from_secs(20), || async {
-        let samples = atl.sql("SELECT count(*) FROM metrics WHERE metric = 'work_total'").await.number();
+        let samples = atl.count("SELECT count(*) FROM metrics WHERE metric = 'work_total'").await?;
         ensure(samples >= 2, || format!("{samples} samples"))
     })
     .await;

@@ -33,7 +33,7 @@ async fn filled(store: &str) -> Atl {
     // The target goes away: stale markers, NaNs of a special kind, are in the files too.
     exporter.server.close();
     eventually("the target's series are marked stale", Duration::from_secs(20), || async {
-        let markers = atl.sql("SELECT count(*) FROM metrics WHERE isnan(value)").await.number();
+        let markers = atl.count("SELECT count(*) FROM metrics WHERE isnan(value)").await?;
         ensure(markers > 100, || format!("{markers} markers"))
     })
     .await;

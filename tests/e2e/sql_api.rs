@@ -329,6 +329,6 @@ async fn catalog_status_and_objects_tell_what_is_there() {
         }
     }
     let status = http::get(&atl.url("/api/status")).await.expect("an answer").json();
-    assert_eq!(status["store"]["kind"], "file", "{status}");
+    assert_eq!(status["store"]["kind"], "folder", "{status}");
     assert_eq!(status["ingest"]["probe_results_total"], 5, "{status}");
 }

@@ -58,7 +58,7 @@ step_promql() {
     echo "no folder $folder (ATL_PROMQLTEST names another): only the project's own scripts were run, by the step unit"
     return 0
   fi
-  "$(target_dir)/release/examples/run_scripts" "$folder"/*.test
+  "$ATL_BIN" test promql "$folder"/*.test
 }
 
 step_ui() {

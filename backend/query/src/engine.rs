@@ -159,6 +159,8 @@ impl Engine {
         let catalog = SnapshotCatalog::new(snapshot, prom);
         let mut state = bare_session(Some(Arc::new(runtime)), Arc::new(catalog));
         state.register_udtf(READ_FILE, Arc::new(ReadFile(files)));
+        // Sets the time `now()` stands for, one for the whole query; without it `now()` fails.
+        state.mark_start_execution();
         Ok(state)
     }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod query;
+mod test;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,6 +35,9 @@ enum Command {
     /// Ask a question and print the answer
     #[command(subcommand)]
     Query(QueryCommand),
+    /// Run test scripts
+    #[command(subcommand)]
+    Test(TestCommand),
     /// Print the version
     Version,
 }
@@ -118,6 +122,17 @@ enum Output {
     Parquet,
 }
 
+/// What can be tested.
+#[derive(Debug, Subcommand)]
+enum TestCommand {
+    /// Run PromQL scripts (load, eval, expect) through the engine
+    Promql {
+        /// Script files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     match arguments.command {
@@ -125,6 +140,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Serve(serve)) => serve::command(serve),
         Some(Command::Check(check)) => check::command(&check.config),
         Some(Command::Query(QueryCommand::Sql(sql))) => query::command(sql),
+        Some(Command::Test(TestCommand::Promql { files })) => test::promql(&files),
         Some(Command::Version) => {
             say(&format!("atl {} ({} UI)", env!("CARGO_PKG_VERSION"), crate::http::UI_KIND));
             ExitCode::SUCCESS

@@ -64,6 +64,12 @@ impl Atl {
         }
     }
 
+    /// A count, for [`super::eventually`]: a table that is not there yet is a reason to wait.
+    pub(crate) async fn count(&self, statement: &str) -> Result<i64, String> {
+        let rows = self.try_sql(statement).await.map_err(|refusal| refusal.body.to_string())?;
+        Ok(rows.number())
+    }
+
     /// Runs a statement.
     pub(crate) async fn try_sql(&self, statement: &str) -> Result<Rows, Refusal> {
         let request = http::client().post(self.url("/api/sql")).body(statement.to_owned());
