@@ -122,11 +122,11 @@ def main():
     targets, slots, interval = int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
     lines = learn(recorded["pages"], recorded["seconds"])
     all_pages = [pages_of_target(lines, target, slots, interval) for target in range(targets)]
-    # Slots begin at the same moments as seconds on the clock do, so that a run can wait for the end of one.
-    started = time.time()
+    # Both sides scrape a target once a slot, at offsets of their own; questions are asked over whole slots.
+    started = math.floor(time.time())
     servers = [TargetServer(("127.0.0.1", 0), handler_of(pages, started, interval)) for pages in all_pages]
     series = sum(isinstance(line, Series) for line in lines)
-    print(json.dumps({"ports": [server.server_port for server in servers], "series_per_target": series,
+    print(json.dumps({"started": started, "ports": [server.server_port for server in servers], "series_per_target": series,
                       "bytes_per_page": len(all_pages[0][0][0])}), flush=True)
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()

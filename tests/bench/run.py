@@ -194,7 +194,8 @@ def time_queries(atl, prometheus, begin, end, instance):
         theirs = {series["metric"].get(label, "") if label else "": float(series["value"][1]) for series in prometheus.result(promql, end)}
         ours = {row[0]: float(row[1]) for row in atl.rows(sql)}
         if not same(ours, theirs):
-            sys.exit(f"the answers to `{name}` differ:\natl {sorted(ours.items())[:5]}\nPrometheus {sorted(theirs.items())[:5]}")
+            differ = [(key, ours.get(key), theirs.get(key)) for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+            sys.exit(f"the answers to `{name}` differ (key, atl, Prometheus): {differ[:5]}")
         spent = {"atl": [], "prometheus": []}
         for _ in range(QUERY_ROUNDS):
             for side, ask in (("atl", lambda: atl.rows(sql)), ("prometheus", lambda: prometheus.result(promql, end))):
@@ -264,8 +265,10 @@ def measure(options, programs, folder, running):
         instance = f"127.0.0.1:{told['ports'][0]}"
         ask_atl, ask_prometheus = Atl(atl_url), Prometheus(prometheus_url)
         samples = {"atl": int(ask_atl.rows("SELECT count(*) FROM metrics")[0][0]), "prometheus": appended(prometheus_url)}
-        # Whole rounds only, away from both ends, where one side may have one scrape more than the other.
-        timings = time_queries(ask_atl, ask_prometheus, math.ceil(begin) + 2 * options.interval, end - 2 * options.interval, instance)
+        # Whole slots only: within one, a side may have scraped a target already and the other not yet.
+        first = told["started"] + math.ceil((begin - told["started"]) / options.interval + 1) * options.interval
+        last = told["started"] + math.floor((end - told["started"]) / options.interval) * options.interval
+        timings = time_queries(ask_atl, ask_prometheus, first, last, instance)
     finally:
         replay.kill()
         replay.wait()

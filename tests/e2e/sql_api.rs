@@ -116,12 +116,37 @@ async fn values_json_cannot_hold_are_text() {
 }
 
 #[tokio::test]
+async fn questions_about_the_last_hour_are_answered() {
+    let atl = server_with_rows().await;
+    let counts = [
+        ("SELECT count(*) FROM probes WHERE ts > now() - interval '1 hour'", 5),
+        (
+            "SELECT count(*) FROM metrics WHERE metric = 'probe_success' AND ts > now() - interval '1 hour' AND ts <= now()",
+            5,
+        ),
+        ("SELECT count(*) FROM prom.probe_success WHERE ts < now() - interval '1 hour'", 0),
+        (
+            "SELECT count(*) FROM probes WHERE day = current_date() OR day = CAST(now() - interval '5 minutes' AS DATE)",
+            5,
+        ),
+        (
+            "SELECT count(*) FROM (SELECT date_bin(interval '1 minute', ts) FROM logs WHERE ts > now() - interval '1 day')",
+            5,
+        ),
+    ];
+    for (statement, expected) in counts {
+        assert_eq!(atl.sql(statement).await.number(), expected, "`{statement}`");
+    }
+}
+
+#[tokio::test]
 async fn the_command_line_gives_the_same_answer() {
     let atl = server_with_rows().await;
     let statement = "SELECT probe, status_code FROM probes ORDER BY probe LIMIT 2";
     let output = atl.command(&["query", "sql", statement, "--output", "csv"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "probe,status_code\nrow-0,200\nrow-1,200");
+    let csv = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(csv.lines().collect::<Vec<_>>(), ["probe,status_code", "row-0,200", "row-1,200"]);
     let table = atl.command(&["query", "sql", statement]);
     assert!(String::from_utf8_lossy(&table.stdout).contains("row-1"), "{table:?}");
     let parquet = atl.command(&["query", "sql", statement, "--output", "parquet"]);

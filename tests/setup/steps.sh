@@ -83,7 +83,7 @@ step_e2e() {
 step_browser() {
   install_node_modules dashboards/ui
   export CHROMIUM="${CHROMIUM:-$ATL_CHROMIUM}"
-  (cd dashboards/ui && npm run test:browser)
+  (cd dashboards/ui && npm run build && npm run test:browser)
   with_server test_browser_against
 }
 

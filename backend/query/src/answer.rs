@@ -24,6 +24,7 @@ use tokio::time::{Instant as Deadline, Sleep, sleep_until, timeout_at};
 use crate::config::PastLimit;
 use crate::error::{LimitNames, QueryError, QueryErrorKind, Result, translate};
 use crate::types::plain_schema;
+use crate::workers::Workers;
 
 /// Batches made ahead of the reader.
 const AHEAD: usize = 2;
@@ -106,8 +107,8 @@ struct Progress {
 }
 
 impl Answer {
-    /// Starts the job on the current tokio runtime.
-    pub(crate) fn start(job: Job) -> Result<Answer> {
+    /// Starts the job on `workers`; the deadline is kept by the caller's runtime, which is never that busy.
+    pub(crate) fn start(job: Job, workers: &Workers) -> Result<Answer> {
         let schema = plain_schema(&job.plan.schema());
         let (send, rows) = mpsc::channel(AHEAD);
         let progress = Arc::new(Progress {
@@ -122,7 +123,7 @@ impl Answer {
         });
         let (alarm, timed_out, past_limit) =
             (Box::pin(sleep_until(job.deadline)), job.timed_out.clone(), job.past_limit);
-        let task = tokio::spawn(run(job, Arc::clone(&schema), send, Arc::clone(&progress))).abort_handle();
+        let task = workers.spawn(run(job, Arc::clone(&schema), send, Arc::clone(&progress))).abort_handle();
         Ok(Answer { schema, rows, alarm, timed_out, past_limit, progress, task, ended: false })
     }
 

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+};
 use datafusion::common::DataFusionError;
 use datafusion::common::config::Dialect;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -32,6 +34,8 @@ use crate::hint::{did_you_mean, list};
 use crate::plan_thread;
 use crate::sandbox::{self, Checked};
 use crate::scan::STORE_URL;
+use crate::workers::Workers;
+use crate::yielding::YieldAboveJoins;
 
 /// Where the engine gets the newest snapshot.
 pub type SnapshotSource = Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync>;
@@ -52,6 +56,7 @@ struct Inner {
     snapshots: SnapshotSource,
     admission: Admission,
     runtime: RuntimeEnv,
+    workers: Workers,
 }
 
 impl fmt::Debug for Engine {
@@ -74,7 +79,8 @@ impl Engine {
             .build()
             .map_err(unusable)?;
         let admission = Admission::new(config.max_concurrent, config.queue_timeout);
-        Ok(Engine(Arc::new(Inner { config, snapshots, admission, runtime })))
+        let workers = Workers::start()?;
+        Ok(Engine(Arc::new(Inner { config, snapshots, admission, runtime, workers })))
     }
 
     /// The limits.
@@ -87,7 +93,7 @@ impl Engine {
         (self.0.snapshots)()
     }
 
-    /// Plans `query` over the newest snapshot and starts it on the current tokio runtime.
+    /// Plans `query` over the newest snapshot and starts it on threads of the engine's own.
     ///
     /// Fails with what is wrong with the text, or [`QueryErrorKind::Busy`] when no place becomes free in
     /// time. Once an [`Answer`] is there, rows come as fast as they are taken; dropping it ends the query.
@@ -108,7 +114,7 @@ impl Engine {
             Err(_) => return Err(self.timed_out()),
         };
         let limit = options.limit.map_or(self.0.config.row_limit, |limit| limit.min(self.0.config.row_limit));
-        Answer::start(Job {
+        let job = Job {
             plan: planned.plan,
             context: planned.context,
             limit,
@@ -118,7 +124,8 @@ impl Engine {
             timed_out: self.timed_out(),
             limits: self.limit_names(),
             permit,
-        })
+        };
+        Answer::start(job, &self.0.workers)
     }
 
     async fn plan(&self, query: &str, snapshot: Arc<Snapshot>, options: QueryOptions) -> Result<Planned> {
@@ -157,7 +164,7 @@ impl Engine {
         let files = open_files(&snapshot, &checked.files).await?;
         let runtime = self.runtime(&snapshot).map_err(|error| translate(&error, limits))?;
         let catalog = SnapshotCatalog::new(snapshot, prom);
-        let mut state = bare_session(Some(Arc::new(runtime)), Arc::new(catalog));
+        let mut state = bare_session(Some(Arc::new(runtime)), Arc::new(catalog), self.0.config.memory_limit);
         state.register_udtf(READ_FILE, Arc::new(ReadFile(files)));
         // Sets the time `now()` stands for, one for the whole query; without it `now()` fails.
         state.mark_start_execution();
@@ -193,14 +200,17 @@ struct Planned {
 
 /// Names of all functions, for completion and help.
 pub(crate) fn function_names() -> Vec<String> {
-    let mut names =
-        functions::names(&bare_session(None, Arc::new(datafusion::catalog::MemoryCatalogProvider::new())));
+    let mut names = functions::names(&bare_session(None, Arc::new(MemoryCatalogProvider::new()), 0));
     names.push(READ_FILE.to_owned());
     names.sort_unstable();
     names
 }
 
-fn bare_session(runtime: Option<Arc<RuntimeEnv>>, catalog: Arc<dyn CatalogProvider>) -> SessionState {
+fn bare_session(
+    runtime: Option<Arc<RuntimeEnv>>,
+    catalog: Arc<dyn CatalogProvider>,
+    memory_limit: usize,
+) -> SessionState {
     let catalogs = MemoryCatalogProviderList::new();
     catalogs.register_catalog(CATALOG.to_owned(), catalog);
     let table_functions = SessionStateDefaults::default_table_functions()
@@ -209,7 +219,7 @@ fn bare_session(runtime: Option<Arc<RuntimeEnv>>, catalog: Arc<dyn CatalogProvid
         .map(|function| (function.name().to_owned(), function))
         .collect();
     SessionStateBuilder::new()
-        .with_config(session_config())
+        .with_config(session_config(memory_limit))
         .with_runtime_env(runtime.unwrap_or_default())
         .with_catalog_list(Arc::new(catalogs))
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
@@ -218,10 +228,11 @@ fn bare_session(runtime: Option<Arc<RuntimeEnv>>, catalog: Arc<dyn CatalogProvid
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_functions(table_functions)
+        .with_physical_optimizer_rule(Arc::new(YieldAboveJoins))
         .build()
 }
 
-fn session_config() -> SessionConfig {
+fn session_config(memory_limit: usize) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, PUBLIC)
         .with_create_default_catalog_and_schema(false)
@@ -230,6 +241,9 @@ fn session_config() -> SessionConfig {
     options.execution.time_zone = Some("UTC".to_owned());
     options.execution.enable_recursive_ctes = false;
     options.execution.enforce_batch_size_in_joins = true;
+    // Below this a sort puts its batches together and sorts them as one. Above, it merges them by cursors
+    // that take two or three times their memory, which is not there when it is time to spill.
+    options.execution.sort_in_place_threshold_bytes = memory_limit;
     options.execution.parquet.schema_force_view_types = false;
     options.execution.parquet.reorder_filters = true;
     options.execution.parquet.max_in_list_size = IN_LIST_MAX;

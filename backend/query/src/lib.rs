@@ -23,6 +23,8 @@ mod plan_thread;
 mod sandbox;
 mod scan;
 mod types;
+mod workers;
+mod yielding;
 
 pub use answer::{Answer, AnswerStats, Scanned, StatsHandle};
 pub use config::{Config, PastLimit, QueryOptions, Spill};

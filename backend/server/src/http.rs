@@ -4,6 +4,7 @@
 mod catalog;
 mod edge;
 mod error;
+mod extract;
 mod headers;
 mod metrics;
 mod objects;

@@ -25,7 +25,10 @@ pub(crate) fn translate(error: &DataFusionError, limits: LimitNames) -> QueryErr
     if let Some(own) = find::<QueryError>(error) {
         return own.clone();
     }
-    let mut translated = classify(error.find_root(), limits);
+    let root = error.find_root();
+    // This one comes as a resource, an execution or an I/O error, by where the spilling happened.
+    let spilled = root.to_string().contains("during the spilling process");
+    let mut translated = if spilled { from_exhausted("disk space", limits) } else { classify(root, limits) };
     if let Some(diagnostic) = error.diagnostic() {
         if let Some(span) = diagnostic.span {
             translated = translated.at(span.start.line, span.start.column);
@@ -136,8 +139,8 @@ fn from_arrow(error: &ArrowError, limits: LimitNames) -> QueryError {
 }
 
 fn from_exhausted(message: &str, limits: LimitNames) -> QueryError {
-    let lower = message.to_lowercase();
-    let text = if lower.contains("disk") || lower.contains("temp") {
+    let disk = limits.spill > 0 && (message.contains("disk space") || message.contains("temporary file"));
+    let text = if disk {
         format!("query exceeded the limit of {} for temporary files", bytes(limits.spill))
     } else {
         format!("query exceeded the memory limit of {}", bytes(limits.memory as u64))

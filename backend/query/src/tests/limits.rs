@@ -63,22 +63,32 @@ async fn memory_is_limited() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sorts_spill_within_their_own_limit_and_clean_up() {
     let directory = tempfile::TempDir::new().unwrap();
+    let timeout = Duration::from_secs(120);
     let spill = |limit| Spill { directory: Some(directory.path().to_owned()), limit };
-    let sort = "SELECT value FROM generate_series(1, 9000000) ORDER BY value % 1000, value DESC";
-    let fixture =
-        engine(Config { memory_limit: 64 << 20, spill: spill(1 << 30), row_limit: 5, ..Config::default() })
-            .await;
+    let sort = "SELECT value FROM generate_series(1, 3000000) ORDER BY value % 1000, value DESC";
+    let fixture = engine(Config {
+        memory_limit: 32 << 20,
+        spill: spill(1 << 30),
+        row_limit: 5,
+        timeout,
+        ..Config::default()
+    })
+    .await;
     let (rows, stats) =
         fixture.engine.sql(sort, QueryOptions::default()).await.unwrap().collect().await.unwrap();
     assert_eq!(rows.iter().map(|batch| batch.num_rows()).sum::<usize>(), 5);
     assert!(stats.truncated);
     drop(fixture);
-    let fixture = engine(Config { memory_limit: 64 << 20, spill: spill(1 << 20), ..Config::default() }).await;
+    let fixture =
+        engine(Config { memory_limit: 32 << 20, spill: spill(1 << 20), timeout, ..Config::default() }).await;
     let error = fixture.error(sort).await;
     assert_eq!(error.message, "query exceeded the limit of 1 MiB for temporary files", "{error:?}");
     drop(fixture);
-    let left = walk(directory.path());
-    assert_eq!(left, 0, "temporary files are gone");
+    let patience = Instant::now() + Duration::from_secs(10);
+    while walk(directory.path()) > 0 {
+        assert!(Instant::now() < patience, "temporary files are left");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn walk(directory: &std::path::Path) -> usize {
@@ -188,9 +198,11 @@ fn the_deepest_queries_that_pass_do_not_overflow_the_stack() {
             format!("SELECT {}value{} FROM metrics LIMIT 1", "abs(".repeat(90), ")".repeat(90)),
             format!("SELECT {}1 {}", "CASE WHEN true THEN ".repeat(60), "END ".repeat(60)),
             chain("SELECT 1", " UNION ALL ", 100),
-            format!("SELECT count(*) FROM {}", chain("(SELECT 1 AS x)", " NATURAL JOIN ", 30)),
+            format!(
+                "SELECT count(*) FROM {}",
+                (0..30).map(|i| format!("(SELECT 1 AS x{i})")).collect::<Vec<_>>().join(" CROSS JOIN ")
+            ),
         ] {
-            println!("{}…", &query[..60]);
             let answer = fixture.rows(&query).await;
             let refused = answer.as_ref().err().is_some_and(|error| error.kind == QueryErrorKind::Sandbox);
             assert!(answer.is_ok() || refused, "{}… {:?}", &query[..60], answer.err());

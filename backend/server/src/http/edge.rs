@@ -6,7 +6,6 @@ mod keys;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,6 +14,7 @@ use ingest::Receipt;
 use probes::wire::{self, PushAnswer, PushStatus};
 
 use super::error::ApiError;
+use super::extract::Content;
 use crate::app::App;
 
 pub(crate) use keys::EdgeKeys;
@@ -30,7 +30,7 @@ const SIGNATURE: HeaderName = HeaderName::from_static("x-atl-signature");
 pub(super) async fn push(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    body: Bytes,
+    Content(body): Content,
 ) -> Result<Json<PushAnswer>, ApiError> {
     let signed = app.edge().keys.verify("POST", wire::PUSH_PATH, &headers, &body, app.now_ms())?;
     let push = codecs::edge::decode(&body, is_gzip(&headers)?).map_err(refused)?;

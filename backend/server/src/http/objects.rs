@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use query::{Format, QueryOptions, formats};
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use store::inspect::{self, ParquetDescription};
 
 use super::error::ApiError;
+use super::extract::Parameters;
 use crate::app::App;
 
 /// Most rows of a file shown at once.
@@ -39,7 +40,7 @@ pub(super) struct RowsParameters {
 /// One level of the bucket.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Query(parameters): Query<PrefixParameter>,
+    Parameters(parameters): Parameters<PrefixParameter>,
 ) -> Result<Json<inspect::ObjectListing>, ApiError> {
     let objects = app.objects();
     Ok(Json(inspect::list(&objects.store, &objects.prefix, &parameters.prefix).await.map_err(bad_key)?))
@@ -53,7 +54,7 @@ pub(super) async fn tables(State(app): State<Arc<App>>) -> Json<inspect::TablesS
 /// The footer of a Parquet file.
 pub(super) async fn parquet(
     State(app): State<Arc<App>>,
-    Query(parameters): Query<KeyParameter>,
+    Parameters(parameters): Parameters<KeyParameter>,
 ) -> Result<Json<ParquetDescription>, ApiError> {
     let objects = app.objects();
     Ok(Json(
@@ -64,7 +65,7 @@ pub(super) async fn parquet(
 /// The first rows of a Parquet file.
 pub(super) async fn rows(
     State(app): State<Arc<App>>,
-    Query(parameters): Query<RowsParameters>,
+    Parameters(parameters): Parameters<RowsParameters>,
 ) -> Result<Response, ApiError> {
     let limit = parameters.limit.unwrap_or(100).min(ROWS_MAX);
     let literal = parameters.key.replace('\'', "''");
@@ -77,7 +78,7 @@ pub(super) async fn rows(
 /// A small text object, such as an entry of a table's log.
 pub(super) async fn text(
     State(app): State<Arc<App>>,
-    Query(parameters): Query<KeyParameter>,
+    Parameters(parameters): Parameters<KeyParameter>,
 ) -> Result<Response, ApiError> {
     let objects = app.objects();
     let text = inspect::text(&objects.store, &objects.prefix, &parameters.key).await.map_err(bad_key)?;

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::extract::{Query, State};
+use axum::body::Body;
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, stream};
@@ -12,6 +12,7 @@ use query::{Format, QueryOptions, formats};
 use serde::Deserialize;
 
 use super::error::ApiError;
+use super::extract::{Content, Parameters};
 use crate::app::App;
 
 /// Tells that the answer has been cut at the row limit; only sent where it is known before the rows are.
@@ -19,7 +20,7 @@ const TRUNCATED: HeaderName = HeaderName::from_static("x-atl-truncated");
 
 /// `?format=csv` instead of an `Accept` header, for links and shells.
 #[derive(Debug, Deserialize)]
-pub(super) struct Parameters {
+pub(super) struct FormatParameter {
     format: Option<String>,
 }
 
@@ -34,9 +35,9 @@ struct Request {
 /// Runs one statement.
 pub(super) async fn run(
     State(app): State<Arc<App>>,
-    Query(parameters): Query<Parameters>,
+    Parameters(parameters): Parameters<FormatParameter>,
     headers: HeaderMap,
-    body: Bytes,
+    Content(body): Content,
 ) -> Result<Response, ApiError> {
     let format = chosen_format(parameters.format.as_deref(), &headers)?;
     let request = read_request(&headers, &body)?;

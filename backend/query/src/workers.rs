@@ -1,0 +1,51 @@
+//! Threads of their own for running queries, so that a query that computes for long holds up neither scrapes
+//! nor other requests: those have the threads of the caller's runtime to themselves.
+
+use std::fmt;
+use std::future::Future;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+use crate::error::{QueryError, Result};
+
+/// A runtime that ends without waiting, wherever it is dropped.
+pub(crate) struct Workers(Option<Runtime>);
+
+impl Workers {
+    /// As many threads as the machine has cores.
+    pub(crate) fn start() -> Result<Workers> {
+        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let runtime =
+            Builder::new_multi_thread().worker_threads(threads).thread_name("sql-run").enable_all().build();
+        runtime
+            .map(|runtime| Workers(Some(runtime)))
+            .map_err(|error| QueryError::internal(format!("cannot start threads for queries: {error}")))
+    }
+
+    /// Runs `work` there.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        match &self.0 {
+            Some(runtime) => runtime.spawn(work),
+            None => unreachable!("the runtime is only taken when this is dropped"),
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        // A runtime must not wait for its threads inside another one, and its queries have no reader any more.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Workers")
+    }
+}
