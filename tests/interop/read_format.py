@@ -4,6 +4,7 @@
 import datetime
 import io
 import json
+import os
 import sys
 
 import pyarrow.ipc
@@ -29,3 +30,6 @@ def main():
 
 
 main()
+# pyarrow's threads sometimes abort the interpreter while it ends; by now everything is said.
+sys.stdout.flush()
+os._exit(0)

@@ -113,7 +113,7 @@ with_server() {
     sleep 0.1
   done
   # Some scrapes, so that charts have lines.
-  sleep 12
+  sleep 30
   if [ -n "$address" ]; then "$@" "$address" || status=$?; else cat "$folder/log"; status=1; fi
   kill "$pid" 2>/dev/null || true
   wait "$pid" || true
