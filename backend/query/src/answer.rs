@@ -22,7 +22,8 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant as Deadline, Sleep, sleep_until, timeout_at};
 
 use crate::config::PastLimit;
-use crate::error::{LimitNames, QueryError, QueryErrorKind, Result, translate};
+use crate::error::{DAMAGED, LimitNames, QueryError, QueryErrorKind, Result, translate};
+use crate::scan::Reading;
 use crate::types::plain_schema;
 use crate::workers::Workers;
 
@@ -59,6 +60,7 @@ pub struct Scanned {
 pub(crate) struct Job {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     pub(crate) context: Arc<TaskContext>,
+    pub(crate) reading: Arc<Reading>,
     pub(crate) limit: usize,
     pub(crate) past_limit: PastLimit,
     pub(crate) started: Instant,
@@ -222,11 +224,11 @@ impl fmt::Debug for Answer {
 /// Runs the plan and hands its batches on until the end, the deadline, or nobody listens. The place among
 /// the running queries is kept until the work has really ended.
 async fn run(job: Job, schema: SchemaRef, send: mpsc::Sender<Result<RecordBatch>>, progress: Arc<Progress>) {
-    let Job { plan, context, deadline, timed_out, limits, permit, .. } = job;
+    let Job { plan, context, reading, deadline, timed_out, limits, permit, .. } = job;
     let work = async {
         let mut batches = execute_stream(plan, context).map_err(|error| translate(&error, limits))?;
         while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(|error| translate(&error, limits))?;
+            let batch = batch.map_err(|error| name_damaged(translate(&error, limits), &reading))?;
             if send.send(plain(&batch, &schema)).await.is_err() {
                 break;
             }
@@ -239,6 +241,19 @@ async fn run(job: Job, schema: SchemaRef, send: mpsc::Sender<Result<RecordBatch>
         Err(_) => progress.fail(timed_out),
     }
     drop(permit);
+}
+
+/// Adds the file to "a data file is damaged", or the files that come into question.
+fn name_damaged(mut error: QueryError, reading: &Reading) -> QueryError {
+    let files = reading.files();
+    if let (Some(reason), false) = (error.message.strip_prefix(DAMAGED), files.is_empty()) {
+        let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
+        error.message = match files.as_slice() {
+            [file] => format!("data file {file} is damaged{reason}"),
+            several => format!("one of the data files {} is damaged{reason}", several.join(", ")),
+        };
+    }
+    error
 }
 
 /// The batch with the types of `schema`.

@@ -33,7 +33,7 @@ use crate::functions;
 use crate::hint::{did_you_mean, list};
 use crate::plan_thread;
 use crate::sandbox::{self, Checked};
-use crate::scan::STORE_URL;
+use crate::scan::{Reading, STORE_URL};
 use crate::workers::Workers;
 use crate::yielding::YieldAboveJoins;
 
@@ -117,6 +117,7 @@ impl Engine {
         let job = Job {
             plan: planned.plan,
             context: planned.context,
+            reading: planned.reading,
             limit,
             past_limit: options.past_limit,
             started,
@@ -133,7 +134,10 @@ impl Engine {
         let checked = sandbox::check(query, limits)?;
         let state = self.session(Arc::clone(&snapshot), &checked).await?;
         match self.plan_checked(&state, checked, options).await {
-            Ok(plan) => Ok(Planned { plan, context: state.task_ctx() }),
+            Ok(plan) => {
+                let reading = state.config().get_extension().unwrap_or_default();
+                Ok(Planned { plan, context: state.task_ctx(), reading })
+            }
             Err(error) => Err(with_table_hint(translate(&error, limits), &snapshot).await),
         }
     }
@@ -196,6 +200,7 @@ impl Engine {
 struct Planned {
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
+    reading: Arc<Reading>,
 }
 
 /// Names of all functions, for completion and help.
@@ -236,7 +241,8 @@ fn session_config(memory_limit: usize) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, PUBLIC)
         .with_create_default_catalog_and_schema(false)
-        .with_information_schema(true);
+        .with_information_schema(true)
+        .with_extension(Arc::new(Reading::default()));
     let options = config.options_mut();
     options.execution.time_zone = Some("UTC".to_owned());
     options.execution.enable_recursive_ctes = false;

@@ -5,7 +5,7 @@ mod translate;
 use datafusion::common::DataFusionError;
 use thiserror::Error;
 
-pub(crate) use translate::{LimitNames, translate};
+pub(crate) use translate::{DAMAGED, LimitNames, translate};
 
 /// `Result` with this crate's [`QueryError`].
 pub type Result<T, E = QueryError> = std::result::Result<T, E>;

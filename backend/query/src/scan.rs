@@ -12,6 +12,7 @@ mod head;
 pub(crate) mod label_exec;
 pub(crate) mod merge_exec;
 mod order;
+mod reading;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ use store::{HeadFilter, Snapshot, Table};
 use crate::error::from_store;
 pub(crate) use files::{STORE_URL, source};
 pub(crate) use order::{ordering, ordering_within_key};
+pub(crate) use reading::Reading;
 
 /// Most file groups or batches read as separate sorted runs. With more, reading them all at once to merge
 /// them costs more memory than the order is worth, and a query that wants the order sorts instead.

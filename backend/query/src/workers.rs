@@ -9,6 +9,10 @@ use tokio::task::JoinHandle;
 
 use crate::error::{QueryError, Result};
 
+/// Stack of a thread in bytes; only the pages in use cost memory. Conditions are trees as deep as a user
+/// writes them, and evaluating them recurses.
+const STACK: usize = 16 << 20;
+
 /// A runtime that ends without waiting, wherever it is dropped.
 pub(crate) struct Workers(Option<Runtime>);
 
@@ -16,9 +20,12 @@ impl Workers {
     /// As many threads as the machine has cores.
     pub(crate) fn start() -> Result<Workers> {
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let runtime =
-            Builder::new_multi_thread().worker_threads(threads).thread_name("sql-run").enable_all().build();
-        runtime
+        Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("sql-run")
+            .thread_stack_size(STACK)
+            .enable_all()
+            .build()
             .map(|runtime| Workers(Some(runtime)))
             .map_err(|error| QueryError::internal(format!("cannot start threads for queries: {error}")))
     }

@@ -7,6 +7,7 @@ use std::error::Error as StdError;
 use arrow::error::ArrowError;
 use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
+use parquet::errors::ParquetError;
 
 use super::{QueryError, QueryErrorKind};
 use crate::hint::{bytes, did_you_mean, list};
@@ -74,7 +75,7 @@ fn classify(error: &DataFusionError, limits: LimitNames) -> QueryError {
             QueryError::plan("invalid regular expression: it is too large")
         }
         DataFusionError::ResourcesExhausted(message) => from_exhausted(message, limits),
-        DataFusionError::ParquetError(parquet) => damaged(&parquet.to_string()),
+        DataFusionError::ParquetError(parquet) => from_parquet(parquet, limits),
         DataFusionError::ObjectStore(store) => from_object_store(store),
         DataFusionError::External(source) => {
             from_source(source.as_ref(), limits).unwrap_or_else(|| hidden(error))
@@ -93,17 +94,42 @@ fn hidden(error: &DataFusionError) -> QueryError {
     QueryError::internal("the query engine failed; the log of the server says why")
 }
 
-fn damaged(reason: &str) -> QueryError {
-    tracing::error!(reason, "cannot decode a data file");
-    QueryError::new(QueryErrorKind::BadFile, format!("a data file is damaged: {}", tidy(reason)))
+/// How errors begin that say a file is damaged and not which.
+pub(crate) const DAMAGED: &str = "a data file is damaged";
+
+fn from_parquet(error: &ParquetError, limits: LimitNames) -> QueryError {
+    if let ParquetError::External(source) = error
+        && let Some(translated) = from_source(source.as_ref(), limits)
+    {
+        return translated;
+    }
+    damaged(&error.to_string())
+}
+
+/// What the Parquet reader says of a file: about its footer with the name in the text, of its pages without.
+fn damaged(text: &str) -> QueryError {
+    tracing::error!(text, "cannot read a data file");
+    let footer = between(text, "Failed to fetch metadata for file ", ": ");
+    let message = match footer {
+        Some(file) if text.contains("Object Store error") && !text.contains("not found") => {
+            format!("the object store did not answer for data file `{file}`")
+        }
+        Some(file) if text.contains("Object Store error") => format!("data file `{file}` is missing"),
+        Some(file) => {
+            let reason = text.split(file).nth(1).unwrap_or_default();
+            format!("data file `{file}` is damaged{}", tidy(reason))
+        }
+        None => format!("{DAMAGED}: {}", tidy(text)),
+    };
+    QueryError::new(QueryErrorKind::BadFile, message)
 }
 
 fn from_source(source: &(dyn StdError + 'static), limits: LimitNames) -> Option<QueryError> {
     if let Some(store) = source.downcast_ref::<object_store::Error>() {
         return Some(from_object_store(store));
     }
-    if let Some(parquet) = source.downcast_ref::<parquet::errors::ParquetError>() {
-        return Some(damaged(&parquet.to_string()));
+    if let Some(parquet) = source.downcast_ref::<ParquetError>() {
+        return Some(from_parquet(parquet, limits));
     }
     if let Some(inner) = source.downcast_ref::<DataFusionError>() {
         return Some(translate(inner, limits));

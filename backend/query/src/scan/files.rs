@@ -22,6 +22,7 @@ use store::{DataFile, Table};
 
 use crate::catalog::IN_LIST_MAX;
 
+use super::reading::NotingFactory;
 use super::{Request, SORTED_RUNS_MAX, TableScan, exec_schema, ordering, physical};
 
 /// Address of the snapshot's object store inside a query; nothing else has one.
@@ -70,7 +71,8 @@ pub(super) fn plan(
 /// A Parquet reader over the snapshot's store that shares footers with other queries.
 pub(crate) fn source(state: &dyn Session, scan: &TableScan, schema: TableSchema) -> Result<ParquetSource> {
     let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
-    let factory = CachedParquetFileReaderFactory::new(Arc::clone(scan.snapshot.objects()), cache);
+    let inner = CachedParquetFileReaderFactory::new(Arc::clone(scan.snapshot.objects()), cache);
+    let factory = NotingFactory { inner, reading: state.config().get_extension().unwrap_or_default() };
     let options = state.table_options().parquet.clone();
     Ok(ParquetSource::new(schema)
         .with_table_parquet_options(options)

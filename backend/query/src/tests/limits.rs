@@ -177,35 +177,29 @@ async fn functions_that_stretch_are_bounded() {
     }
 }
 
-/// Stacks of the default size must do: everything deep is refused first.
-#[test]
-fn the_deepest_queries_that_pass_do_not_overflow_the_stack() {
-    // Frames of a debug build are several times larger.
-    let stack = if cfg!(debug_assertions) { 16 << 20 } else { 2 << 20 };
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(2).thread_stack_size(stack).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let fixture = Fixture::flushed().await;
-        let chain = |one: &str, glue: &str, count: usize| vec![one; count].join(glue);
-        let ids = (0..1024).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
-        for query in [
-            format!("SELECT count(*) FROM metrics WHERE {}", chain("value = 7", " OR ", 390)),
-            format!("SELECT count(*) FROM metrics WHERE {}", chain("tsid = ts::bigint", " AND ", 390)),
-            format!("SELECT {} FROM metrics LIMIT 1", chain("value", " + ", 390)),
-            format!("SELECT count(*) FROM metrics WHERE tsid IN ({ids})"),
-            format!("SELECT count(*) FROM metrics WHERE metric = 'up' AND tsid NOT IN ({ids})"),
-            format!("SELECT {}1{}", "(".repeat(95), ")".repeat(95)),
-            format!("SELECT {}value{} FROM metrics LIMIT 1", "abs(".repeat(90), ")".repeat(90)),
-            format!("SELECT {}1 {}", "CASE WHEN true THEN ".repeat(60), "END ".repeat(60)),
-            chain("SELECT 1", " UNION ALL ", 100),
-            format!(
-                "SELECT count(*) FROM {}",
-                (0..30).map(|i| format!("(SELECT 1 AS x{i})")).collect::<Vec<_>>().join(" CROSS JOIN ")
-            ),
-        ] {
-            let answer = fixture.rows(&query).await;
-            let refused = answer.as_ref().err().is_some_and(|error| error.kind == QueryErrorKind::Sandbox);
-            assert!(answer.is_ok() || refused, "{}… {:?}", &query[..60], answer.err());
-        }
-    });
+/// What is deep enough to overflow a stack is refused before anything recurses over it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_deepest_queries_that_pass_do_not_overflow_the_stack() {
+    let fixture = Fixture::flushed().await;
+    let chain = |one: &str, glue: &str, count: usize| vec![one; count].join(glue);
+    let ids = (0..1024).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
+    for query in [
+        format!("SELECT count(*) FROM metrics WHERE {}", chain("value = 7", " OR ", 390)),
+        format!("SELECT count(*) FROM metrics WHERE {}", chain("tsid = ts::bigint", " AND ", 390)),
+        format!("SELECT {} FROM metrics LIMIT 1", chain("value", " + ", 390)),
+        format!("SELECT count(*) FROM metrics WHERE tsid IN ({ids})"),
+        format!("SELECT count(*) FROM metrics WHERE metric = 'up' AND tsid NOT IN ({ids})"),
+        format!("SELECT {}1{}", "(".repeat(95), ")".repeat(95)),
+        format!("SELECT {}value{} FROM metrics LIMIT 1", "abs(".repeat(90), ")".repeat(90)),
+        format!("SELECT {}1 {}", "CASE WHEN true THEN ".repeat(60), "END ".repeat(60)),
+        chain("SELECT 1", " UNION ALL ", 100),
+        format!(
+            "SELECT count(*) FROM {}",
+            (0..30).map(|i| format!("(SELECT 1 AS x{i})")).collect::<Vec<_>>().join(" CROSS JOIN ")
+        ),
+    ] {
+        let answer = fixture.rows(&query).await;
+        let refused = answer.as_ref().err().is_some_and(|error| error.kind == QueryErrorKind::Sandbox);
+        assert!(answer.is_ok() || refused, "{}… {:?}", &query[..60], answer.err());
+    }
 }

@@ -1,6 +1,9 @@
 //! `metrics`, `logs`, `probes`, `series`, `log_streams`: where rows lie must not show.
 
+use std::sync::Arc;
+
 use super::fixture::{Fixture, SAMPLES, column};
+use crate::{Config, Engine, QueryOptions};
 
 /// Queries over every table whose answers are fully ordered. `last_ts` is left out: the store writes a label
 /// set once a day, with the latest time known by then.
@@ -76,7 +79,7 @@ async fn the_sort_order_of_files_and_head_is_used() {
 
 /// Files a query opens, by its statistics.
 async fn files(fixture: &Fixture, query: &str) -> usize {
-    let answer = fixture.engine.sql(query, crate::QueryOptions::default()).await.unwrap();
+    let answer = fixture.engine.sql(query, QueryOptions::default()).await.unwrap();
     answer.collect().await.unwrap().1.scanned.files
 }
 
@@ -107,13 +110,11 @@ async fn files_are_pruned_before_they_are_opened() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counting_needs_no_bytes_of_columns() {
     let fixture = Fixture::flushed().await;
-    let answer =
-        fixture.engine.sql("SELECT count(*) FROM metrics", crate::QueryOptions::default()).await.unwrap();
+    let answer = fixture.engine.sql("SELECT count(*) FROM metrics", QueryOptions::default()).await.unwrap();
     let (_, stats) = answer.collect().await.unwrap();
     assert_eq!(stats.rows, 1);
     assert_eq!(stats.scanned.bytes, 0);
-    let answer =
-        fixture.engine.sql("SELECT sum(value) FROM metrics", crate::QueryOptions::default()).await.unwrap();
+    let answer = fixture.engine.sql("SELECT sum(value) FROM metrics", QueryOptions::default()).await.unwrap();
     let (_, stats) = answer.collect().await.unwrap();
     assert!(stats.scanned.bytes > 0 && stats.scanned.row_groups == 3, "{stats:?}");
     assert_eq!(stats.scanned.rows, usize::try_from(SAMPLES * 15).unwrap());
@@ -144,16 +145,28 @@ async fn a_damaged_or_missing_file_is_an_error_and_not_an_answer() {
     let snapshot = fixture.store.snapshot();
     let key = snapshot.files(store::Table::Probes)[0].key.clone();
     let bytes = fixture.objects.get(&key).await.unwrap().bytes().await.unwrap();
-    let mut damaged = bytes.to_vec();
-    let footer = damaged.len() - 40;
-    damaged[footer..footer + 20].fill(0xee);
-    fixture.objects.put(&key, damaged.into()).await.unwrap();
-    let error = fixture.error("SELECT max(duration_seconds) FROM probes").await;
-    assert_eq!(error.kind, BadFile, "{error:?}");
-    fixture.objects.delete(&key).await.unwrap();
-    let error = fixture.error("SELECT max(duration_seconds) FROM probes").await;
+    let fill = async |range: std::ops::Range<usize>| {
+        let mut damaged = bytes.to_vec();
+        damaged[range].fill(0xee);
+        fixture.objects.put(&key, damaged.into()).await.unwrap();
+    };
+    // The pages, with the footer as it was.
+    fill(100..bytes.len() * 2 / 3).await;
+    let error = fixture.error("SELECT * FROM probes ORDER BY ts").await;
     assert_eq!(error.kind, BadFile, "{error:?}");
     assert!(error.message.contains(key.as_ref()), "{error:?}");
+    // The footer. Its sound version may be remembered, so a new engine reads it.
+    fill(bytes.len() - 40..bytes.len() - 20).await;
+    let snapshots = Arc::clone(&fixture.store);
+    let engine = Engine::new(Config::default(), Arc::new(move || snapshots.snapshot())).unwrap();
+    let maximum = "SELECT max(duration_seconds) FROM probes";
+    let error = engine.sql(maximum, QueryOptions::default()).await.unwrap().collect().await.unwrap_err();
+    assert_eq!(error.kind, BadFile, "{error:?}");
+    assert!(error.message.contains(&format!("data file `{key}` is damaged")), "{error:?}");
+    fixture.objects.delete(&key).await.unwrap();
+    let error = engine.sql(maximum, QueryOptions::default()).await.unwrap().collect().await.unwrap_err();
+    assert_eq!(error.kind, BadFile, "{error:?}");
+    assert_eq!(error.message, format!("data file `{key}` is missing"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

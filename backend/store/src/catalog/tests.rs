@@ -128,11 +128,13 @@ async fn a_replacement_is_one_step_and_can_happen_once() {
     let old: Vec<_> = one.files().table(Table::Metrics)[..2].to_vec();
     let merged = write(&one, 10.0).await;
     one.commit(Table::Metrics, vec![merged], old.clone(), None).await.unwrap();
-    assert_eq!(values(&one).await, [2.0, 10.0]);
+    // Which of the three stayed is not known: files of one moment come in the order of their random names.
+    let left = values(&one).await;
+    assert!(left.len() == 2 && left[0] <= 2.0 && left[1] == 10.0, "{left:?}");
     let merged = write(&two, 20.0).await;
     let error = two.commit(Table::Metrics, vec![merged], old, None).await.unwrap_err();
     assert!(matches!(error, Error::Conflict { .. }), "{error}");
-    assert_eq!(values(&two).await, [2.0, 10.0], "it learned of the other's on the way");
+    assert_eq!(values(&two).await, left, "it learned of the other's on the way");
 }
 
 #[tokio::test]

@@ -144,7 +144,8 @@ async fn snapshots_are_whole_while_batches_and_flushes_run() {
             flushes
         })
     };
-    while store.stats().flush.commits_total < 25 {
+    // Until enough has happened on both sides, however fast the machine does either.
+    while store.stats().flush.commits_total < 25 || acked.load(Ordering::SeqCst) <= 20 {
         let before = acked.load(Ordering::SeqCst);
         let snapshot = store.snapshot();
         let census = Census::of(&snapshot).await;
@@ -156,5 +157,4 @@ async fn snapshots_are_whole_while_batches_and_flushes_run() {
     stop.store(true, Ordering::SeqCst);
     writer.await.unwrap();
     assert!(flusher.await.unwrap() >= 5);
-    assert!(acked.load(Ordering::SeqCst) > 20);
 }
