@@ -251,7 +251,6 @@ async fn footers_are_read_once() {
 /// jitter of a scraper; a third of the series constant, counters with two decimals, byte counters, gauges in
 /// whole pages, histogram buckets, a few of full entropy.
 #[test]
-#[ignore = "measures; run in release with --nocapture"]
 #[expect(clippy::print_stdout, reason = "what it measures is for the person who runs it")]
 fn a_sample_takes_few_bytes() {
     for (hours, profile, most) in [(2, WriteProfile::Flush, 2.3), (24, WriteProfile::Compacted, 2.1)] {
