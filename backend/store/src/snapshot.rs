@@ -218,7 +218,8 @@ impl Snapshot {
         &self.prefix
     }
 
-    fn generations(&self, table: Table) -> Vec<Arc<Generation>> {
+    /// Generations whose rows of `table` are in no file, oldest first.
+    pub(crate) fn generations(&self, table: Table) -> Vec<Arc<Generation>> {
         self.head.as_ref().map_or_else(Vec::new, |view| view.generations(table))
     }
 }

@@ -1,0 +1,1 @@
+//! Reading samples: against a plain model, from head and files.
