@@ -9,3 +9,5 @@ pub mod exposition;
 mod openmetrics;
 mod text;
 pub mod text_encode;
+
+pub use openmetrics::kind_name;

@@ -9,6 +9,7 @@ use collect::scrape::Manager;
 use ingest::Ingest;
 use model::Clock;
 use query::Engine;
+use query::prom::PromEngine;
 use store::Store;
 use store::objects::Objects;
 
@@ -82,6 +83,10 @@ impl App {
 
     pub(crate) fn query(&self) -> &Engine {
         &self.stages.query
+    }
+
+    pub(crate) fn prom(&self) -> &PromEngine {
+        self.stages.query.prom()
     }
 
     pub(crate) fn scrapes(&self) -> &Manager {

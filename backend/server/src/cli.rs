@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and which module does it.
 
 mod check;
+mod promql;
 mod query;
 mod test;
 
@@ -81,6 +82,8 @@ struct CheckArguments {
 enum QueryCommand {
     /// Ask in SQL
     Sql(SqlArguments),
+    /// Ask in PromQL
+    Promql(promql::PromqlArguments),
 }
 
 /// Arguments of `query sql`.
@@ -140,6 +143,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Serve(serve)) => serve::command(serve),
         Some(Command::Check(check)) => check::command(&check.config),
         Some(Command::Query(QueryCommand::Sql(sql))) => query::command(sql),
+        Some(Command::Query(QueryCommand::Promql(promql))) => promql::command(promql),
         Some(Command::Test(TestCommand::Promql { files })) => test::promql(&files),
         Some(Command::Version) => {
             say(&format!("atl {} ({} UI)", env!("CARGO_PKG_VERSION"), crate::http::UI_KIND));

@@ -53,7 +53,10 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/api/v1/status/tsdb", get(status::tsdb))
         .route("/api/v1/status/walreplay", get(status::wal_replay))
         .route("/api/v1/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
-        .route("/api/v1/admin/tsdb/clean_tombstones", post(admin::clean_tombstones).put(admin::clean_tombstones))
+        .route(
+            "/api/v1/admin/tsdb/clean_tombstones",
+            post(admin::clean_tombstones).put(admin::clean_tombstones),
+        )
         .route("/api/v1/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
         .route("/api/v1/{*path}", any(unknown))
         .route("/federate", get(federate::federate))
@@ -63,4 +66,12 @@ pub(super) fn router() -> Router<Arc<App>> {
 /// Prometheus answers unknown paths with a plain page, and clients that probe for other systems rely on it.
 async fn unknown() -> Response {
     (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
+}
+
+/// A result as the `data` of an answer.
+pub(crate) fn prom_result(value: &promql::Value) -> String {
+    let mut out = String::from("{");
+    values::write_result(&mut out, value, 0);
+    out.push('}');
+    out
 }

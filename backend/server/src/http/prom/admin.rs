@@ -14,7 +14,9 @@ pub(super) async fn clean_tombstones() -> PromError {
 
 /// The bucket is the snapshot.
 pub(super) async fn snapshot() -> PromError {
-    unavailable("there are no snapshots to take: the tables in the store are immutable files with a log, copy them")
+    unavailable(
+        "there are no snapshots to take: the tables in the store are immutable files with a log, copy them",
+    )
 }
 
 fn unavailable(message: &str) -> PromError {

@@ -20,8 +20,6 @@ pub(crate) enum ErrorType {
     Internal,
     /// Not now, or not here.
     Unavailable,
-    /// There is no such thing.
-    NotFound,
 }
 
 impl ErrorType {
@@ -33,7 +31,6 @@ impl ErrorType {
             ErrorType::Timeout => "timeout",
             ErrorType::Internal => "internal",
             ErrorType::Unavailable => "unavailable",
-            ErrorType::NotFound => "not_found",
         }
     }
 
@@ -45,7 +42,6 @@ impl ErrorType {
             ErrorType::Canceled => StatusCode::from_u16(499).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             ErrorType::Timeout | ErrorType::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             ErrorType::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            ErrorType::NotFound => StatusCode::NOT_FOUND,
         }
     }
 }
@@ -85,17 +81,17 @@ impl IntoResponse for PromError {
 
 impl From<query::prom::PromError> for PromError {
     fn from(error: query::prom::PromError) -> PromError {
-        use query::prom::PromError as Error;
-        let kind = match &error {
-            Error::Parse(_) => ErrorType::BadData,
-            Error::Execution(_) | Error::TooManySamples | Error::TooManySeries { .. } => ErrorType::Execution,
-            Error::Timeout(_) => ErrorType::Timeout,
-            Error::Canceled => ErrorType::Canceled,
-            Error::Busy { .. } => ErrorType::Unavailable,
-            Error::Store(_) | Error::Internal(_) => ErrorType::Internal,
+        use query::prom::PromErrorType as Type;
+        let kind = match error.error_type() {
+            Type::BadData => ErrorType::BadData,
+            Type::Execution => ErrorType::Execution,
+            Type::Timeout => ErrorType::Timeout,
+            Type::Canceled => ErrorType::Canceled,
+            Type::Internal => ErrorType::Internal,
+            Type::Unavailable => ErrorType::Unavailable,
         };
         let message = match &error {
-            Error::Parse(parse) => format!("invalid parameter \"query\": {parse}"),
+            query::prom::PromError::Parse(parse) => format!("invalid parameter \"query\": {parse}"),
             other => other.to_string(),
         };
         PromError::new(kind, message)

@@ -17,7 +17,10 @@ use super::parameters::Parameters;
 use crate::app::App;
 
 /// The page: every series that any `match[]` selects, with its latest sample of the last five minutes.
-pub(super) async fn federate(State(app): State<Arc<App>>, parameters: Parameters) -> Result<Response, PromError> {
+pub(super) async fn federate(
+    State(app): State<Arc<App>>,
+    parameters: Parameters,
+) -> Result<Response, PromError> {
     parameters.matcher_sets()?;
     let mut by_labels = BTreeMap::new();
     for selector in parameters.all("match[]") {
@@ -53,11 +56,9 @@ pub(super) async fn federate(State(app): State<Arc<App>>, parameters: Parameters
             family = Some(name.clone());
         }
         let pairs = labels.iter().filter(|(label, _)| *label != METRIC_NAME);
-        match seconds {
-            #[expect(clippy::cast_possible_truncation, reason = "a sample's time fits")]
-            Some(seconds) => page.sample_at(&name, pairs, *value, (seconds * 1000.0).round() as i64),
-            None => page.sample(&name, pairs, *value),
-        };
+        #[expect(clippy::cast_possible_truncation, reason = "a sample's time fits")]
+        let timestamp_ms = seconds.map(|seconds| (seconds * 1000.0).round() as i64);
+        page.sample_at(&name, pairs, *value, timestamp_ms);
     }
     Ok(([(header::CONTENT_TYPE, page.content_type())], page.finish()).into_response())
 }

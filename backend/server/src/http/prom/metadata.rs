@@ -24,7 +24,7 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn of(metadata: &MetricMetadata) -> Entry {
         Entry {
-            kind: codecs::exposition::kind_name(metadata.kind),
+            kind: codecs::kind_name(metadata.kind),
             unit: metadata.unit.clone(),
             help: metadata.help.clone(),
         }
@@ -32,7 +32,10 @@ impl Entry {
 }
 
 /// By family name.
-pub(super) async fn metadata(State(app): State<Arc<App>>, parameters: Parameters) -> Result<Response, PromError> {
+pub(super) async fn metadata(
+    State(app): State<Arc<App>>,
+    parameters: Parameters,
+) -> Result<Response, PromError> {
     let limit = parameters.limit()?;
     let wanted = parameters.get("metric");
     let known = app.store().metadata();

@@ -58,17 +58,15 @@ impl Parameters {
     /// A time, or `default`.
     pub(super) fn time(&self, name: &'static str, default: i64) -> Result<i64, PromError> {
         self.get(name).map_or(Ok(default), |text| {
-            parse_time(text).ok_or_else(|| {
-                invalid(name, format!("cannot parse {text:?} to a valid timestamp"))
-            })
+            parse_time(text)
+                .ok_or_else(|| invalid(name, format!("cannot parse {text:?} to a valid timestamp")))
         })
     }
 
     /// A time that must be there.
     pub(super) fn required_time(&self, name: &'static str) -> Result<i64, PromError> {
         let text = self.get(name).unwrap_or_default();
-        parse_time(text)
-            .ok_or_else(|| invalid(name, format!("cannot parse {text:?} to a valid timestamp")))
+        parse_time(text).ok_or_else(|| invalid(name, format!("cannot parse {text:?} to a valid timestamp")))
     }
 
     /// A duration in milliseconds.

@@ -17,7 +17,10 @@ const STEPS_MAX: i64 = 11_000;
 const NOTES_MAX: usize = 10;
 
 /// One evaluation.
-pub(super) async fn instant(State(app): State<Arc<App>>, parameters: Parameters) -> Result<Response, PromError> {
+pub(super) async fn instant(
+    State(app): State<Arc<App>>,
+    parameters: Parameters,
+) -> Result<Response, PromError> {
     let limit = parameters.limit()?;
     let time_ms = parameters.time("time", app.now_ms())?;
     let options = options(&parameters)?;
@@ -27,7 +30,10 @@ pub(super) async fn instant(State(app): State<Arc<App>>, parameters: Parameters)
 }
 
 /// An evaluation at every step.
-pub(super) async fn range(State(app): State<Arc<App>>, parameters: Parameters) -> Result<Response, PromError> {
+pub(super) async fn range(
+    State(app): State<Arc<App>>,
+    parameters: Parameters,
+) -> Result<Response, PromError> {
     let limit = parameters.limit()?;
     let start_ms = parameters.required_time("start")?;
     let end_ms = parameters.required_time("end")?;
@@ -35,9 +41,11 @@ pub(super) async fn range(State(app): State<Arc<App>>, parameters: Parameters) -
         return Err(invalid("end", "end timestamp must not be before start time".to_owned()));
     }
     let step_ms = parameters.duration_ms("step")?;
-    let step_ms = step_ms.ok_or_else(|| invalid("step", "cannot parse \"\" to a valid duration".to_owned()))?;
+    let step_ms =
+        step_ms.ok_or_else(|| invalid("step", "cannot parse \"\" to a valid duration".to_owned()))?;
     if step_ms <= 0 {
-        let message = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        let message =
+            "zero or negative query resolution step widths are not accepted. Try a positive integer";
         return Err(invalid("step", message.to_owned()));
     }
     if (end_ms - start_ms) / step_ms > STEPS_MAX {
@@ -77,15 +85,16 @@ fn respond(text: &str, answer: &PromAnswer, limit: usize, parameters: &Parameter
 /// Times and counts: Prometheus's names, and ours under `atl`.
 fn statistics(answer: &PromAnswer) -> serde_json::Value {
     let stats = &answer.stats;
-    let seconds = |duration: std::time::Duration| duration.as_secs_f64();
+    let prepared = stats.select_ms + stats.read_ms;
+    let seconds = |ms: f64| ms / 1000.0;
     serde_json::json!({
         "timings": {
-            "evalTotalTime": seconds(stats.total),
+            "evalTotalTime": seconds(prepared + stats.eval_ms),
             "resultSortTime": 0.0,
-            "queryPreparationTime": seconds(stats.select + stats.read),
-            "innerEvalTime": seconds(stats.eval),
-            "execQueueTime": seconds(stats.queued),
-            "execTotalTime": seconds(stats.queued + stats.total),
+            "queryPreparationTime": seconds(prepared),
+            "innerEvalTime": seconds(stats.eval_ms),
+            "execQueueTime": seconds(stats.queue_ms),
+            "execTotalTime": seconds(stats.queue_ms + prepared + stats.eval_ms),
         },
         "samples": {
             "totalQueryableSamples": stats.samples,
@@ -96,8 +105,6 @@ fn statistics(answer: &PromAnswer) -> serde_json::Value {
             "files": stats.files,
             "filesPruned": stats.files_pruned,
             "bytesRead": stats.bytes_read,
-            "selectSeconds": seconds(stats.select),
-            "readSeconds": seconds(stats.read),
         },
     })
 }

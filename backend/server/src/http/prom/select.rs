@@ -11,14 +11,16 @@ use super::values::write_labels;
 use crate::app::App;
 
 /// Label sets that match any of `match[]`.
-pub(super) async fn series(State(app): State<Arc<App>>, parameters: Parameters) -> Result<Response, PromError> {
+pub(super) async fn series(
+    State(app): State<Arc<App>>,
+    parameters: Parameters,
+) -> Result<Response, PromError> {
     let sets = parameters.matcher_sets()?;
     if sets.is_empty() {
         return Err(PromError::bad_data("no match[] parameter provided"));
     }
     let ((start, end), limit) = (parameters.span()?, parameters.limit()?);
-    let wanted = if limit == 0 { 0 } else { limit + 1 };
-    let mut found = app.prom().series(app.store().snapshot(), &sets, start, end, wanted).await?;
+    let mut found = app.prom().series(app.store().snapshot(), &sets, start, end, one_more(limit)).await?;
     let mut notes = Notes::default();
     if limit > 0 && found.len() > limit {
         found.truncate(limit);
@@ -37,10 +39,13 @@ pub(super) async fn series(State(app): State<Arc<App>>, parameters: Parameters) 
 }
 
 /// Names of labels.
-pub(super) async fn names(State(app): State<Arc<App>>, parameters: Parameters) -> Result<Response, PromError> {
+pub(super) async fn names(
+    State(app): State<Arc<App>>,
+    parameters: Parameters,
+) -> Result<Response, PromError> {
     let sets = parameters.matcher_sets()?;
     let ((start, end), limit) = (parameters.span()?, parameters.limit()?);
-    let names = app.prom().label_names(app.store().snapshot(), &sets, start, end).await?;
+    let names = app.prom().label_names(app.store().snapshot(), &sets, start, end, one_more(limit)).await?;
     Ok(success_limited(names, limit))
 }
 
@@ -56,8 +61,14 @@ pub(super) async fn values(
     }
     let sets = parameters.matcher_sets()?;
     let ((start, end), limit) = (parameters.span()?, parameters.limit()?);
-    let values = app.prom().label_values(app.store().snapshot(), &name, &sets, start, end).await?;
+    let values =
+        app.prom().label_values(app.store().snapshot(), &name, &sets, start, end, one_more(limit)).await?;
     Ok(success_limited(values, limit))
+}
+
+/// Tells a full list from a cut one.
+fn one_more(limit: usize) -> Option<usize> {
+    (limit > 0).then(|| limit.saturating_add(1))
 }
 
 /// Names outside of `[a-zA-Z0-9_]` come as `U__`, with `_hex_` for what does not fit and `__` for `_`

@@ -87,7 +87,10 @@ struct TargetMetadata {
 
 /// Metadata of the families that targets expose. Families are remembered by name over all sources, so that
 /// every target that matches is listed with all of them.
-pub(super) async fn metadata(State(app): State<Arc<App>>, parameters: Parameters) -> Result<Response, PromError> {
+pub(super) async fn metadata(
+    State(app): State<Arc<App>>,
+    parameters: Parameters,
+) -> Result<Response, PromError> {
     let limit = parameters.limit()?;
     let matchers = parameters.get("match_target").map(promql::parse_selector).transpose();
     let matchers = matchers.map_err(|error| invalid("match_target", error.to_string()))?.unwrap_or_default();
@@ -99,7 +102,9 @@ pub(super) async fn metadata(State(app): State<Arc<App>>, parameters: Parameters
         if !matchers.iter().all(matches) {
             continue;
         }
-        for (family, metadata) in known.iter().filter(|(f, _)| wanted.is_none_or(|wanted| wanted == f.as_str())) {
+        for (family, metadata) in
+            known.iter().filter(|(f, _)| wanted.is_none_or(|wanted| wanted == f.as_str()))
+        {
             if limit > 0 && list.len() == limit {
                 return Ok(success(&list));
             }

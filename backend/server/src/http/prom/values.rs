@@ -72,7 +72,9 @@ fn write_series(out: &mut String, series: &Series) {
     }
     if !series.histograms.is_empty() {
         out.push_str(",\"histograms\":");
-        write_list(out, &series.histograms, |out, (ms, histogram)| write_histogram_point(out, *ms, histogram));
+        write_list(out, &series.histograms, |out, (ms, histogram)| {
+            write_histogram_point(out, *ms, histogram)
+        });
     }
     out.push('}');
 }
@@ -202,7 +204,8 @@ mod tests {
     #[test]
     fn results_have_the_documented_shape() {
         let labels = Labels::from_pairs([("__name__", "up"), ("job", "a\"b\n")]);
-        let series = Series { labels, floats: vec![(1_435_781_430_078, 1.0), (-1_000, 0.5)], histograms: vec![] };
+        let series =
+            Series { labels, floats: vec![(1_435_781_430_078, 1.0), (-1_000, 0.5)], histograms: vec![] };
         let mut out = String::new();
         assert!(!write_result(&mut out, &Value::Matrix(vec![series.clone()]), 1));
         assert_eq!(
