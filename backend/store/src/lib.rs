@@ -34,7 +34,7 @@ pub use engine::append::Appended;
 pub use engine::flush::FlushReport;
 pub use error::{Error, Result};
 pub use head::metadata::MetadataByFamily;
-pub use parquet_file::{FileStats, WriteProfile, WrittenFile};
+pub use parquet_file::{FileStats, FileTags, WriteProfile, WrittenFile};
 pub use retention::{VACUUM_GRACE_MIN, VacuumReport};
 pub use series_files::{SeriesEntry, SeriesFiles, read_series};
 pub use snapshot::{HeadFilter, Snapshot};
