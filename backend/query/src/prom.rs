@@ -16,6 +16,7 @@ mod error;
 mod fetch;
 mod labels;
 mod select;
+pub mod through_store;
 
 pub use answer::{PromAnswer, PromStats};
 pub use config::{PromConfig, PromOptions};

@@ -20,8 +20,12 @@ use crate::series_files::SeriesEntry;
 use crate::snapshot::Snapshot;
 
 mod batches;
+mod columns;
+mod files;
 mod head;
 mod merge;
+mod pages;
+mod pieces;
 mod wanted;
 
 use merge::Part;
@@ -120,7 +124,7 @@ impl Snapshot {
             return Ok(SamplesRead { series: merge::assemble(series, parts), stats });
         }
         head::read(self, &job, &mut parts).await?;
-        batches::read(self, &job, &mut parts, &mut stats).await?;
+        files::read(self, &job, &mut parts, &mut stats).await?;
         let ids: Vec<SeriesEntry> = series.to_vec();
         let series = tokio::task::spawn_blocking(move || merge::assemble(&ids, parts)).await?;
         stats.samples = series.iter().map(|series| series.timestamps.len()).sum();

@@ -19,6 +19,7 @@ use crate::head::log_rows::service;
 use crate::head::metric_rows::Selection;
 use crate::head::metrics::Series;
 use crate::head::scan::TableScan;
+use crate::parquet_file::Footers;
 use crate::paths::DAY_US;
 use crate::series_files::{SeriesEntry, SeriesFiles};
 use crate::tables::Table;
@@ -216,6 +217,11 @@ impl Snapshot {
     /// Key of the folder the tables lie in.
     pub fn prefix(&self) -> &Path {
         &self.prefix
+    }
+
+    /// Footers of data files.
+    pub(crate) fn footers(&self) -> &Footers {
+        self.series_files.footers()
     }
 
     /// Generations whose rows of `table` are in no file, oldest first.

@@ -7,35 +7,18 @@ use futures::TryStreamExt;
 
 use crate::catalog::DataFile;
 use crate::error::{Error, Result};
-use crate::parquet_file::{Footers, ReadOptions, read_batches};
+use crate::parquet_file::{ReadOptions, read_batches};
 use crate::snapshot::Snapshot;
-use crate::tables::Table;
 
+use super::Job;
 use super::merge::Part;
-use super::{Job, SampleStats};
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 64 << 10;
 
-/// Adds the samples of the snapshot's files.
-pub(super) async fn read(
-    snapshot: &Snapshot,
-    job: &Job,
-    parts: &mut [Vec<Part>],
-    stats: &mut SampleStats,
-) -> Result<()> {
-    let footers = Footers::default();
-    for file in snapshot.files(Table::Metrics) {
-        read_file(snapshot, &footers, file, job, parts).await?;
-        stats.files += 1;
-    }
-    Ok(())
-}
-
 /// Adds the samples of one file.
 pub(super) async fn read_file(
     snapshot: &Snapshot,
-    footers: &Footers,
     file: &DataFile,
     job: &Job,
     parts: &mut [Vec<Part>],
@@ -48,7 +31,7 @@ pub(super) async fn read_file(
         batch_rows: Some(BATCH_ROWS),
         ..ReadOptions::default()
     };
-    let mut batches = read_batches(snapshot.objects(), footers, file, &options).await?;
+    let mut batches = read_batches(snapshot.objects(), snapshot.footers(), file, &options).await?;
     while let Some(batch) = batches.try_next().await? {
         job.check()?;
         add(file, &batch, job, parts)?;
