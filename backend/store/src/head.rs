@@ -5,8 +5,8 @@
 //! next, and the ended one stays readable until its rows are committed. Knows the tables' columns; knows
 //! nothing of files, the log or the catalog.
 //!
-//! Two samples with the same series and timestamp: the one written last wins, here and in the file a flush
-//! writes. Log entries of a stream are ordered by time; those of the same nanosecond keep the order in
+//! Of two samples with the same series and timestamp [`crate::duplicates::wins`] keeps one, here and in the
+//! file a flush writes. Log entries of a stream are ordered by time; those of the same nanosecond keep the order in
 //! which they were written. Nothing else is removed or reordered.
 
 pub(crate) mod chunk;

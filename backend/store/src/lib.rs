@@ -9,6 +9,7 @@ pub mod config;
 pub mod contract;
 mod dedup;
 mod delta;
+pub mod duplicates;
 mod engine;
 mod error;
 mod head;

@@ -91,7 +91,7 @@ impl Snapshot {
 
     /// Rows that are in no file yet: columns of [`Table::sql_schema`], sorted by [`Table::sort_columns`]
     /// within each batch and across them, at most 65,536 rows a batch. Of samples with the same series and
-    /// time the one written last. Of `series` and `log_streams` the label sets no flush of this process has
+    /// time the one that [`crate::duplicates::wins`]. Of `series` and `log_streams` the label sets no flush of this process has
     /// committed for the day.
     ///
     /// Takes time in proportion to the rows; not to be called on an async thread for large heads.
