@@ -11,12 +11,15 @@
 
 pub(crate) mod chunk;
 pub(crate) mod generation;
+pub(crate) mod growing;
 pub(crate) mod log_rows;
 pub(crate) mod logs;
 pub(crate) mod metadata;
 pub(crate) mod metric_rows;
 pub(crate) mod metrics;
+pub(crate) mod past;
 pub(crate) mod probe_rows;
 pub(crate) mod registry;
 pub(crate) mod scan;
+pub(crate) mod sealed;
 pub(crate) mod series_rows;

@@ -148,12 +148,12 @@ impl MetricScan {
     /// Samples of `first` and of the same series in later generations; one a timestamp.
     fn merged_samples(&mut self, first: &Series) -> Vec<Sample> {
         let (start_ms, end_ms) = self.range_ms();
-        let in_range = |sample: &Sample| (start_ms..=end_ms).contains(&sample.0);
-        let mut samples: Vec<Sample> = first.chunk.iter().filter(in_range).collect();
-        let mut in_order = first.in_order;
+        let mut samples: Vec<Sample> = first.samples(start_ms, end_ms).collect();
+        let (mut in_order, mut max_ms) = (first.in_order, first.max_ms);
         while let Some(later) = self.series.pop_if(|series| series.tsid == first.tsid) {
-            in_order = false;
-            samples.extend(later.chunk.iter().filter(in_range));
+            in_order &= later.in_order && later.min_ms > max_ms;
+            max_ms = max_ms.max(later.max_ms);
+            samples.extend(later.samples(start_ms, end_ms));
         }
         if !in_order {
             keep_one(&mut samples);

@@ -15,7 +15,7 @@ async fn what_is_appended_shows_at_once_and_after_a_flush() {
     let report = store.flush().await.unwrap();
     assert_eq!((report.commits, report.files, report.rows), (5, 5, 20 * 4 + 10 + 1));
     let snapshot = store.snapshot();
-    assert_eq!(snapshot.head_rows(Table::Metrics), 0);
+    assert_eq!(snapshot.unflushed_rows(Table::Metrics), 0);
     Census::of(&snapshot).await.check(&all, &[], "files");
     assert_eq!(samples(&snapshot).await, before);
     assert_eq!((count(&snapshot, Table::Series).await, count(&snapshot, Table::LogStreams).await), (10, 1));
@@ -190,6 +190,6 @@ async fn the_public_door_works_on_real_disks() {
     store.close().await.unwrap();
     drop(store);
     let store = open().await.unwrap();
-    assert_eq!(store.snapshot().head_rows(Table::Metrics), 0);
+    assert_eq!(store.snapshot().unflushed_rows(Table::Metrics), 0);
     Census::of(&store.snapshot()).await.check(&[1, 2], &[], "after a close");
 }
