@@ -38,6 +38,6 @@ pub use parquet_file::{FileStats, FileTags, WriteProfile, WrittenFile};
 pub use retention::{VACUUM_GRACE_MIN, VacuumReport};
 pub use series_files::{SeriesEntry, SeriesFiles, read_series};
 pub use snapshot::{HeadFilter, Snapshot};
-pub use stats::{AppendStats, FlushStats, HeadStats, StoreStats, WalStats};
+pub use stats::{AppendStats, FlushStats, HeadStats, HotStats, StoreStats, WalStats};
 pub use tables::Table;
 pub use wal::replay::{Damage, ReplayReport};
