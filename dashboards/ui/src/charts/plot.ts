@@ -21,12 +21,15 @@ export interface PlotOptions {
   xRange: { min: number; max: number } | null;
   yMin: number | null;
   yMax: number | null;
-  onCursor: (index: number | null) => void;
+  onCursor: (index: number | null, place: { left: number; top: number }) => void;
+  /** Tells which line is nearest the pointer, and dims the others; `null` leaves that out. */
+  onFocus: ((index: number | null) => void) | null;
   onBrush: ((min: number, max: number) => void) | null;
 }
 
 const AXIS_FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 const BRUSH_PX_MIN = 6;
+const FOCUS_PX = 24;
 const POWERS_OF_TWO = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
 /** A drawn chart. Data, bounds and hidden series change in place; anything else needs a new one. */
@@ -91,7 +94,9 @@ export class Plot {
         ...(syncKey ? { sync: { key: syncKey } } : {}),
         drag: { x: options.onBrush !== null, y: false, setScale: false, dist: BRUSH_PX_MIN },
         points: { size: 6 },
+        ...(options.onFocus ? { focus: { prox: FOCUS_PX } } : {}),
       },
+      ...(options.onFocus ? { focus: { alpha: 0.35 } } : {}),
       scales: {
         x: { time: isTime, range: (_u, min, max) => this.xBounds(min, max) },
         y: { range: (_u, min, max) => yBounds(min, max, yMin, yMax) },
@@ -103,7 +108,8 @@ export class Plot {
       series: [{}, ...names.map((name, i) => this.series(name, i))],
       bands: options.stacked ? names.slice(1).map((_, i) => ({ series: [i + 2, i + 1] as [number, number] })) : [],
       hooks: {
-        setCursor: [(chart) => options.onCursor(chart.cursor.idx ?? null)],
+        setCursor: [(chart) => options.onCursor(chart.cursor.idx ?? null, { left: chart.cursor.left ?? 0, top: chart.cursor.top ?? 0 })],
+        setSeries: [(_chart, index) => options.onFocus?.(index === null ? null : index - 1)],
         setSelect: [(chart) => this.brushed(chart)],
       },
     };
@@ -117,7 +123,8 @@ export class Plot {
       stroke: colour,
       width: stacked ? 1 : 1.4,
       ...(stacked ? { fill: () => withAlpha(colour(), 0.35) } : {}),
-      points: { show: false },
+      // A line needs two points; one alone between gaps is drawn as a dot.
+      points: { show: true, size: 4, stroke: colour, fill: colour, filter: (chart, i) => lonePoints(chart.data[i]) },
       spanGaps: false,
     };
   }
@@ -134,6 +141,13 @@ export class Plot {
     chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
     this.options.onBrush(chart.posToVal(left, "x"), chart.posToVal(left + width, "x"));
   }
+}
+
+function lonePoints(values: ArrayLike<number | null | undefined>): number[] {
+  const isGap = (at: number) => values[at] === null || at < 0 || at >= values.length;
+  const lone: number[] = [];
+  for (let i = 0; i < values.length; i++) if (typeof values[i] === "number" && isGap(i - 1) && isGap(i + 1)) lone.push(i);
+  return lone;
 }
 
 /** Twenty-four hour clock; the day stands where it changes. */
