@@ -67,15 +67,27 @@ export function gridTimes(grid: Grid): number[] {
 
 const SUMMARY_QUANTILES: [number, string][] = [[0.5, "p50"], [0.95, "p95"], [0.99, "p99"]];
 
-/** The lines of one query's range answer. `legend` names them: see `seriesName`. */
-export function rangeLines(series: RangeSeries[], grid: Grid, query: number, letter: string, expr: string, legend: string): { lines: GraphLine[]; unusable: number; histograms: number } {
+/** How the lines of a query are called. */
+export interface LineNames {
+  query: number;
+  letter: string;
+  expr: string;
+  /** See `seriesName`. */
+  legend: string;
+  /** Labels to leave out of names, because all have them. */
+  common?: Labels;
+}
+
+/** The lines of one query's range answer. */
+export function rangeLines(series: RangeSeries[], grid: Grid, { query, letter, expr, legend, common = {} }: LineNames): { lines: GraphLine[]; unusable: number; histograms: number } {
   const length = gridTimes(grid).length;
   const lines: GraphLine[] = [];
   let unusable = 0;
   let histograms = 0;
   const slot = (seconds: number) => Math.round((seconds - grid.start) / grid.step);
   for (const one of series) {
-    const name = seriesName(one.metric, legend, expr);
+    const telling = Object.fromEntries(Object.entries(one.metric).filter(([label]) => !(label in common)));
+    const name = legend === "" && Object.keys(telling).length > 0 ? labelsText(telling) : seriesName(one.metric, legend, expr);
     const key = `${letter} ${labelsText(one.metric)}`;
     if (one.values) {
       const values = new Array<number | null>(length).fill(null);
@@ -107,6 +119,13 @@ export function labelsText(labels: Labels): string {
   const names = Object.keys(labels).filter((name) => name !== "__name__").sort();
   const inside = names.map((name) => `${name}="${labels[name].replace(/[\\"]/g, "\\$&")}"`).join(", ");
   return `${labels.__name__ ?? ""}${inside || !labels.__name__ ? `{${inside}}` : ""}`;
+}
+
+/** The labels that all series have with the same value; none for a single series. */
+export function commonLabels(series: { metric: Labels }[]): Labels {
+  if (series.length < 2) return {};
+  const [first, ...others] = series;
+  return Object.fromEntries(Object.entries(first.metric).filter(([name, value]) => others.every(({ metric }) => metric[name] === value)));
 }
 
 /** The name of a series: the legend with its `{{label}}` filled in, else its labels, else the expression. */

@@ -58,10 +58,25 @@ function familyOf(base: string, present: Set<string>, metadata: Record<string, M
   return null;
 }
 
+/** What every scrape writes beside the target's own metrics; no target describes them. */
+const OF_SCRAPING: Record<string, string> = {
+  up: "1 when the last scrape of a target worked, 0 when it did not.",
+  scrape_duration_seconds: "How long the last scrape took.",
+  scrape_samples_scraped: "Samples the target gave.",
+  scrape_samples_post_metric_relabeling: "Samples left after relabelling.",
+  scrape_series_added: "Series that were new in the last scrape, about.",
+  scrape_timeout_seconds: "The time a scrape may take.",
+  scrape_sample_limit: "The most samples a scrape may bring.",
+  scrape_body_size_bytes: "Size of the last scrape, unpacked.",
+  ALERTS: "Alerts that are pending or firing, 1 each.",
+  ALERTS_FOR_STATE: "Since when an alert is pending or firing.",
+};
+
 function single(name: string, metadata: Record<string, Metadata[]>): Metric {
-  const known = describe(name, metadata);
+  const known = describe(name, metadata) ?? (Object.hasOwn(OF_SCRAPING, name) ? { type: "gauge", help: OF_SCRAPING[name], unit: "" } : undefined);
   const help = known?.help ?? "";
   const entry = (type: MetricType, isGuess = false): Metric => ({ name, type, help, isGuess, seriesNames: [name] });
+  if (known?.type === "gauge" && /_info$/.test(name)) return entry("info");
   if (known?.type === "counter" || known?.type === "gauge" || known?.type === "info") return entry(known.type);
   if (known?.type === "histogram" || known?.type === "gaugehistogram") return entry("native histogram");
   if (known?.type === "summary") return entry("gauge");

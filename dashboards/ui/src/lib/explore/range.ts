@@ -90,9 +90,9 @@ const NICE_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7
 /** The API refuses more points a series than this. */
 const POINTS_MAX = 11_000;
 
-/** Seconds between points: a round number that gives a point every two pixels or so. */
+/** Seconds between points: a round number that gives a point every three pixels or so. */
 export function autoStep(seconds: number, widthPx: number): number {
-  const wanted = seconds / Math.max(60, widthPx / 2);
+  const wanted = seconds / Math.max(60, widthPx / 3);
   return NICE_STEPS.find((step) => step >= wanted) ?? NICE_STEPS[NICE_STEPS.length - 1];
 }
 

@@ -154,7 +154,8 @@ function splitArguments(tokens: Token[]): Token[][] {
   return parts;
 }
 
-const SUFFIXES: Partial<Record<Unit, string>> = { "/s": "/s", "s/s": " s/s", celsius: " °C", hertz: " Hz", volts: " V" };
+/** Rates go without: the graph says its unit once. */
+const SUFFIXES: Partial<Record<Unit, string>> = { celsius: " °C", hertz: " Hz", volts: " V" };
 
 /** A value of this unit as people read it. */
 export function formatUnit(unit: Unit): (value: number | null | undefined) => string {

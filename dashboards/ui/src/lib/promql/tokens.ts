@@ -57,6 +57,8 @@ export function nextToken(text: string, from: number, state: ScanState): Token |
   }
   const at = from + (match(SPACE, from)?.[0].length ?? 0);
   if (at >= text.length) return null;
+  // `group_left` may stand without a list: what follows is then no label.
+  if (state.grouping === 1 && text[at] !== "(") state.grouping = 0;
   const comment = match(COMMENT, at);
   if (comment) return token("comment", comment[0], at);
   const string = match(STRING, at);
