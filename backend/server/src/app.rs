@@ -15,7 +15,7 @@ use store::objects::Objects;
 
 use crate::builtin;
 use crate::config::{Config, ConfigError};
-use crate::http::EdgeKeys;
+use crate::http::{Decoders, EdgeKeys};
 use crate::serve;
 
 /// The running program.
@@ -25,6 +25,7 @@ pub(crate) struct App {
     pub(crate) started_ms: i64,
     stages: Stages,
     edge: RwLock<Arc<Edge>>,
+    decoders: Decoders,
     stopping: AtomicBool,
 }
 
@@ -69,6 +70,7 @@ impl App {
             facts,
             stages,
             edge: RwLock::new(Arc::new(edge)),
+            decoders: Decoders::default(),
             stopping: AtomicBool::new(false),
         }
     }
@@ -87,6 +89,10 @@ impl App {
 
     pub(crate) fn prom(&self) -> &PromEngine {
         self.stages.query.prom()
+    }
+
+    pub(crate) fn decoders(&self) -> &Decoders {
+        &self.decoders
     }
 
     pub(crate) fn scrapes(&self) -> &Manager {

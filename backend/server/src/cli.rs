@@ -3,6 +3,7 @@
 mod check;
 mod promql;
 mod query;
+mod store;
 mod test;
 
 use std::net::SocketAddr;
@@ -36,6 +37,9 @@ enum Command {
     /// Ask a question and print the answer
     #[command(subcommand)]
     Query(QueryCommand),
+    /// Look after the tables in a bucket or folder
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Run test scripts
     #[command(subcommand)]
     Test(TestCommand),
@@ -144,6 +148,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Check(check)) => check::command(&check.config),
         Some(Command::Query(QueryCommand::Sql(sql))) => query::command(sql),
         Some(Command::Query(QueryCommand::Promql(promql))) => promql::command(promql),
+        Some(Command::Store(command)) => store::command(command),
         Some(Command::Test(TestCommand::Promql { files })) => test::promql(&files),
         Some(Command::Version) => {
             say(&format!("atl {} ({} UI)", env!("CARGO_PKG_VERSION"), crate::http::UI_KIND));

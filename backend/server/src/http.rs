@@ -27,7 +27,7 @@ use tower_http::compression::CompressionLayer;
 use crate::app::App;
 
 pub(crate) use edge::EdgeKeys;
-pub(crate) use prom::prom_result;
+pub(crate) use prom::{Decoders, prom_result};
 pub(crate) use ui::UI_KIND;
 
 /// Largest body of a request that is not a push, in bytes.

@@ -25,7 +25,7 @@ use crate::http::{self, EdgeKeys};
 use crate::sink::IngestSink;
 
 /// Read when no `--config` is given, if it is there.
-const DEFAULT_CONFIG: &str = "atl.yaml";
+pub(crate) const DEFAULT_CONFIG: &str = "atl.yaml";
 
 /// Requests in flight at shutdown get this long to finish.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);

@@ -7,6 +7,7 @@ mod envelope;
 mod federate;
 mod metadata;
 mod parameters;
+mod push;
 mod query;
 mod select;
 mod status;
@@ -24,6 +25,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 
 use crate::app::App;
+
+pub(crate) use push::Decoders;
 
 /// Largest form: queries can be long, and `match[]` many.
 const FORM_BYTES_MAX: usize = 4 << 20;
@@ -61,6 +64,7 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/api/v1/{*path}", any(unknown))
         .route("/federate", get(federate::federate))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .route("/api/v1/write", push::route())
 }
 
 /// Prometheus answers unknown paths with a plain page, and clients that probe for other systems rely on it.
