@@ -38,6 +38,22 @@ impl Labels {
         builder.build()
     }
 
+    /// Builds a set from pairs that are sorted by name already, without a copy of each; pairs that are not
+    /// sorted, or have empty values, are taken as [`Labels::from_pairs`] takes them.
+    pub fn from_sorted_pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Labels {
+        let mut last: Option<&str> = None;
+        let (mut bytes, mut count) = (0, 0);
+        for (name, value) in pairs.clone() {
+            if value.is_empty() || last.is_some_and(|last| last >= name) {
+                return Labels::from_pairs(pairs);
+            }
+            last = Some(name);
+            bytes += name.len() + value.len();
+            count += 1;
+        }
+        Labels::of_pieces(pairs, count, bytes)
+    }
+
     /// The set without labels.
     pub fn empty() -> Labels {
         Labels::from_sorted(&[])
@@ -45,8 +61,13 @@ impl Labels {
 
     fn from_sorted(pairs: &[(String, String)]) -> Labels {
         let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        Labels::of_pieces(pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())), pairs.len(), bytes)
+    }
+
+    /// Of `count` sorted pairs with `bytes` of text.
+    fn of_pieces<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, count: usize, bytes: usize) -> Labels {
         let mut text = String::with_capacity(bytes);
-        let mut ends = Vec::with_capacity(pairs.len() * 2);
+        let mut ends = Vec::with_capacity(count * 2);
         let mut hasher = Xxh3::new();
         for (name, value) in pairs {
             for piece in [name, value] {

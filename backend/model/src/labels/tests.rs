@@ -46,3 +46,17 @@ fn hash_is_pinned_because_it_is_stored() {
     let labels = Labels::from_pairs([("__name__", "up"), ("instance", "a:1"), ("job", "j")]);
     assert_eq!(labels.hash64(), 0xd440_2386_1b0b_6d6a);
 }
+
+#[test]
+fn pairs_sorted_already_make_the_same_set() {
+    for pairs in [
+        vec![("a", "1"), ("b", "2")],
+        vec![("b", "2"), ("a", "1")],
+        vec![("a", ""), ("b", "2")],
+        vec![("a", "1"), ("a", "2")],
+    ] {
+        let sorted = Labels::from_sorted_pairs(pairs.iter().copied());
+        let any = Labels::from_pairs(pairs);
+        assert_eq!((sorted.hash64(), &sorted), (any.hash64(), &any));
+    }
+}

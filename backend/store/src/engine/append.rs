@@ -253,13 +253,16 @@ impl Appender {
             return;
         }
         let next = Arc::new(Generation::new(active.sequence + 1));
+        forget(&mut self.registries.series, active.metrics.series_count(), active.sequence);
+        forget(&mut self.registries.streams, active.logs.stream_count(), active.sequence);
+        // With the new generation comes the index that the sets of its rows will be in.
+        let live = self.registries.live();
         view::update(&self.view, |view| {
             let ended = Ended { generation: Arc::clone(&view.active), done: Default::default() };
             view.ended.push(ended);
             view.active = Arc::clone(&next);
+            view.live = live.clone();
         });
-        forget(&mut self.registries.series, active.metrics.series_count(), active.sequence);
-        forget(&mut self.registries.streams, active.logs.stream_count(), active.sequence);
         self.publish();
     }
 

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use crate::catalog::FileSets;
 use crate::head::generation::{Generation, TableSet};
 use crate::head::series_rows::Committed;
+use crate::index::live::Live;
 use crate::tables::Table;
 
 /// One consistent state. A row is in a generation whose table is not committed, or in a file; never both.
@@ -22,6 +23,8 @@ pub(crate) struct View {
     pub(crate) series: Arc<Committed>,
     /// Rows of `log_streams` committed by this process.
     pub(crate) streams: Arc<Committed>,
+    /// Index of the label sets the head knows.
+    pub(crate) live: Live,
 }
 
 /// A generation that takes no more rows.
