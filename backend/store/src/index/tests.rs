@@ -82,7 +82,7 @@ fn ids(segment: &Segment, numbers: &RoaringBitmap) -> Vec<i64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn finds_what_looking_at_every_series_finds(
@@ -168,7 +168,7 @@ fn many_series_use_bitmaps_and_long_lists_of_values() {
         &[("instance", MatchOp::NotEqual, "host-001")],
         &[("path", MatchOp::Regex, ".*7")],
         &[("path", MatchOp::NotRegex, ".*7")],
-        &[("__name__", MatchOp::Equal, "metric_3"), ("path", MatchOp::Regex, ".*7")],
+        &[("__name__", MatchOp::Equal, "metric_7"), ("path", MatchOp::Regex, ".*7")],
         &[("instance", MatchOp::Equal, "host-003"), ("path", MatchOp::NotRegex, "/1.*")],
         &[("path", MatchOp::Regex, ".+"), ("path", MatchOp::NotRegex, "/(1|2).*9")],
     ];
