@@ -15,7 +15,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use store::tables::map_builder;
-use store::{Catalog, Config, Store, Table, WriteProfile};
+use store::{Catalog, Config, FileTags, Store, Table, WriteProfile};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -187,8 +187,15 @@ async fn write_days(
         sets.sort_by(|a, b| (a.name(), a.hash64().cast_signed()).cmp(&(b.name(), b.hash64().cast_signed())));
         let batches: Vec<RecordBatch> =
             sets.chunks(65_536).map(|sets| rows(sets, day)).collect::<Outcome<_>>()?;
-        let file =
-            catalog.write_file(Table::Series, i32::try_from(day)?, batches, WriteProfile::Compacted).await?;
+        let file = catalog
+            .write_file(
+                Table::Series,
+                i32::try_from(day)?,
+                batches,
+                WriteProfile::Compacted,
+                FileTags::default(),
+            )
+            .await?;
         if day % 7 == 0 {
             println!("bytes of a file of a day a series {:>23.1}", file.size as f64 / series as f64);
         }

@@ -12,6 +12,8 @@ use model::Labels;
 use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::metrics::map_bytes;
+pub(crate) use super::past::{Arrivals, Past};
 use crate::index::key_label;
 use crate::index::live::{IdSet, LiveIndex};
 use crate::tables::Table;
@@ -31,6 +33,12 @@ pub(crate) struct Registry {
     collisions: u64,
     /// Finds the sets by their labels; told of every new one.
     index: Arc<LiveIndex>,
+    /// Bytes of the label sets.
+    label_bytes: usize,
+    /// Number of sets that were left when some were forgotten last.
+    left: usize,
+    /// Times of samples of sets that are not here.
+    pub(crate) past: Past,
 }
 
 /// What is known of a label set.
@@ -44,6 +52,8 @@ pub(crate) struct Entry {
     pub(crate) log_number: (u32, u32),
     /// Sequence of the generation that used it last, and its place there.
     pub(crate) place: (u32, u32),
+    /// Its newest sample, milliseconds, as [`Past`] counts it; `i64::MIN` for none.
+    pub(crate) last_ms: i64,
     /// Next set with the same hash.
     next: u32,
 }
@@ -64,6 +74,9 @@ impl Registry {
             salted: HashSet::new(),
             collisions: 0,
             index: Arc::new(LiveIndex::new(key_label(table), index_wanted)),
+            label_bytes: 0,
+            left: 0,
+            past: Past::default(),
         }
     }
 
@@ -104,6 +117,18 @@ impl Registry {
         &mut self.entries[index as usize]
     }
 
+    /// Notes the time of a sample of a set.
+    pub(crate) fn arrive(
+        &mut self,
+        index: RegistryIndex,
+        timestamp_ms: i64,
+        received_ms: i64,
+        arrivals: &mut Arrivals,
+    ) {
+        let entry = &mut self.entries[index as usize];
+        entry.last_ms = self.past.arrive(entry.last_ms, timestamp_ms, received_ms, arrivals);
+    }
+
     /// Number of label sets.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -114,9 +139,21 @@ impl Registry {
         self.collisions
     }
 
-    /// Bytes on the heap, without the label sets, which the head counts.
+    /// Bytes on the heap, those of the label sets included: the head holds no others.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>() + self.by_hash.capacity() * 14
+        self.label_bytes
+            + self.entries.capacity() * size_of::<Entry>()
+            + map_bytes(self.by_hash.capacity(), size_of::<(u64, RegistryIndex)>())
+    }
+
+    /// Forgets as [`Registry::forget_before`] where enough sets have come since the last time; tells whether
+    /// it did.
+    pub(crate) fn forget_if_due(&mut self, sequence: u32) -> bool {
+        let due = self.entries.len() > self.left + self.left / 4 + 1_024;
+        if due {
+            self.forget_before(sequence);
+        }
+        due
     }
 
     /// Forgets label sets that no generation from `sequence` on has used. Sets with salted ids stay as
@@ -135,6 +172,8 @@ impl Registry {
             let hash = (self.hash)(&entry.labels);
             let collides = shared.contains(&hash) || salted.contains(&entry.id.cast_unsigned());
             if entry.place.0 < sequence && !collides {
+                self.label_bytes -= entry.labels.heap_bytes();
+                self.past.forget(entry.last_ms);
                 continue;
             }
             if entry.id.cast_unsigned() != hash {
@@ -145,6 +184,8 @@ impl Registry {
             self.entries.push(Entry { next, ..entry });
         }
         self.entries.shrink_to_fit();
+        self.by_hash.shrink_to_fit();
+        self.left = self.entries.len();
         let kept: IdSet = self.entries.iter().map(|entry| entry.id).collect();
         self.index = Arc::new(self.index.shrunk(kept));
     }
@@ -160,7 +201,13 @@ impl Registry {
         let index = self.entries.len() as u32;
         let id = id.cast_signed();
         self.index.push(id, &labels);
-        self.entries.push(Entry { labels, id, log_number: (0, 0), place: (0, 0), next: first });
+        self.label_bytes += labels.heap_bytes();
+        if self.entries.len() == self.entries.capacity() {
+            // A quarter more: doubling would waste as much as the entries take.
+            self.entries.reserve_exact((self.entries.len() / 4).max(64));
+        }
+        let last_ms = i64::MIN;
+        self.entries.push(Entry { labels, id, log_number: (0, 0), place: (0, 0), last_ms, next: first });
         self.by_hash.insert(hash, index);
         index
     }

@@ -244,13 +244,13 @@ impl Snapshot {
 
     /// Days of the range that have files of `table`.
     pub(super) fn days_of_files(&self, table: Table, days: &RangeInclusive<i32>) -> Vec<i32> {
-        let with_files = self.file_sets().table_files(table).days().map(|(day, _)| day);
+        let with_files = self.all_file_sets().table_files(table).days().map(|(day, _)| day);
         with_files.filter(|day| days.contains(day)).collect()
     }
 
     /// The index of the table's files, with these days loaded.
     pub(super) async fn file_view(&self, table: Table, days: &[i32]) -> Result<Arc<FileView>> {
-        let files = self.file_sets().table_files(table);
+        let files = self.all_file_sets().table_files(table);
         let days: Vec<_> = days.iter().map(|day| (*day, files.day(*day))).collect();
         self.file_index(table).view(self.objects(), &days).await
     }
@@ -263,9 +263,9 @@ impl Snapshot {
         days: &RangeInclusive<i32>,
     ) -> Option<(Arc<LiveIndex>, (i64, i64))> {
         let head_days = self.head_days(table);
-        let mut within = head_days.range(days.clone());
-        let first = *within.next()?;
-        let last = within.next_back().copied().unwrap_or(first);
+        let mut within = head_days.into_iter().filter(|day| days.contains(day));
+        let first = within.next()?;
+        let last = within.next_back().unwrap_or(first);
         Some((self.live(table)?, (day_start_us(first), day_start_us(last + 1) - 1)))
     }
 }

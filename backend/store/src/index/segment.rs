@@ -83,9 +83,10 @@ impl Segment {
     pub(crate) fn labels(&self, number: u32) -> Labels {
         match &self.sets {
             LabelSets::Shared(sets) => Labels::clone(&sets[number as usize]),
-            LabelSets::Packed { .. } => Labels::from_sorted_pairs(
-                self.pairs_of(number).map(|pair| (self.name_of(pair), self.value(pair))),
-            ),
+            LabelSets::Packed { .. } => {
+                let pairs = self.pairs_of(number).map(|pair| (self.name_of(pair), self.value(pair)));
+                Labels::from_sorted_pairs(&pairs.collect::<Vec<_>>())
+            }
         }
     }
 
@@ -101,7 +102,7 @@ impl Segment {
     }
 
     /// The pairs of a packed set.
-    pub(super) fn pairs_of(&self, number: u32) -> impl Iterator<Item = u32> + Clone + '_ {
+    pub(super) fn pairs_of(&self, number: u32) -> impl Iterator<Item = u32> + '_ {
         let pairs = match &self.sets {
             LabelSets::Shared(_) => &[][..],
             LabelSets::Packed { ends, pairs } => {

@@ -78,6 +78,7 @@ async fn head_and_files_are_one() {
     assert_eq!(found(&store, &db, NOON_MS - 3 * DAY_MS, NOON_MS - 2 * DAY_MS).await, odd(0..5));
     assert!(found(&store, &db, NOON_MS - 2 * DAY_MS, NOON_MS - DAY_MS).await.is_empty());
     assert_eq!(found(&store, &db, i64::MIN, i64::MAX).await, odd(0..30));
+    assert!(found(&store, &db, NOON_MS + DAY_MS, NOON_MS - DAY_MS).await.is_empty(), "ends before it begins");
 
     let snapshot = store.snapshot();
     let sets = [vec![Matcher::equal("i", "1")], vec![Matcher::equal("i", "22")]];
