@@ -86,11 +86,7 @@ impl TableFiles {
         TableFiles::sorted(state.version, state.watermarks(), files)
     }
 
-    fn sorted(
-        version: i64,
-        watermarks: BTreeMap<String, i64>,
-        files: Vec<Arc<DataFile>>,
-    ) -> TableFiles {
+    fn sorted(version: i64, watermarks: BTreeMap<String, i64>, files: Vec<Arc<DataFile>>) -> TableFiles {
         let mut days: BTreeMap<i32, Range<usize>> = BTreeMap::new();
         for (i, file) in files.iter().enumerate() {
             days.entry(file.day).or_insert(i..i).end = i + 1;
