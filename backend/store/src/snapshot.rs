@@ -20,6 +20,7 @@ use crate::head::log_rows::service;
 use crate::head::metric_rows::Selection;
 use crate::head::metrics::Series;
 use crate::head::scan::TableScan;
+use crate::parquet_file::Footers;
 use crate::paths::DAY_US;
 use crate::series_files::{SeriesEntry, SeriesFiles};
 use crate::tables::Table;
@@ -233,7 +234,13 @@ impl Snapshot {
         &self.prefix
     }
 
-    fn generations(&self, table: Table) -> Vec<Arc<Generation>> {
+    /// Footers of data files.
+    pub(crate) fn footers(&self) -> &Footers {
+        self.series_files.footers()
+    }
+
+    /// Generations whose rows of `table` are in no file, oldest first.
+    pub(crate) fn generations(&self, table: Table) -> Vec<Arc<Generation>> {
         self.head.as_ref().map_or_else(Vec::new, |view| view.generations(table))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use object_store::path::Path;
 
 use crate::delta::TableState;
-use crate::parquet_file::FileStats;
+use crate::parquet_file::{FileStats, FileTags};
 use crate::tables::Table;
 
 /// One committed Parquet file.
@@ -29,6 +29,10 @@ pub struct DataFile {
     pub stats: FileStats,
     /// CRC-32C of the whole file, where this program wrote it.
     pub crc32c: Option<u32>,
+    /// Its level, and whether its rows may stand in another file too.
+    pub tags: FileTags,
+    /// When it was written, milliseconds since the Unix epoch.
+    pub written_ms: i64,
 }
 
 impl DataFile {

@@ -26,7 +26,7 @@ use crate::head::generation::{Generation, TableSet};
 use crate::head::metric_rows::Selection;
 use crate::head::scan::TableScan;
 use crate::head::series_rows::Committed;
-use crate::parquet_file::{WriteProfile, WrittenFile};
+use crate::parquet_file::{FileTags, WriteProfile, WrittenFile};
 use crate::stats::Counters;
 use crate::tables::Table;
 use crate::wal::Lsn;
@@ -248,7 +248,8 @@ impl Inner {
             if batches.is_empty() {
                 return Ok(scan.into_label_rows());
             }
-            adds.push(self.catalog.write_file(table, day, batches, WriteProfile::Flush).await?);
+            let tags = FileTags { level: 0, may_repeat: true };
+            adds.push(self.catalog.write_file(table, day, batches, WriteProfile::Flush, tags).await?);
         }
     }
 
