@@ -62,6 +62,14 @@ impl View {
     /// Settles which hot blocks serve their rows; to be called after every change of blocks or files.
     pub(crate) fn show(&mut self) {
         self.shown = self.hot.settle(&self.files);
+        // Where retention has taken a day, late rows of that day need their label sets again.
+        for (committed, table) in [(&mut self.series, Table::Series), (&mut self.streams, Table::LogStreams)]
+        {
+            let gone = |day| self.files.day(table, day).is_empty();
+            if committed.days().any(gone) {
+                Arc::make_mut(committed).forget(gone);
+            }
+        }
     }
 
     /// The first generation that still has rows of `table` in memory.

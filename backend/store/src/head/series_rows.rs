@@ -36,6 +36,16 @@ impl Committed {
         self.days.get(&day).is_some_and(|ids| ids.contains(&id))
     }
 
+    /// Days of which rows are remembered.
+    pub(crate) fn days(&self) -> impl Iterator<Item = i32> + '_ {
+        self.days.keys().copied()
+    }
+
+    /// Forgets the rows of some days.
+    pub(crate) fn forget(&mut self, gone: impl Fn(i32) -> bool) {
+        self.days.retain(|day, _| !gone(*day));
+    }
+
     /// Notes rows that were committed.
     pub(crate) fn add(&mut self, rows: &HashMap<i32, Vec<i64>>) {
         for (day, ids) in rows {
