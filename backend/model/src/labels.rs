@@ -7,10 +7,14 @@ use std::sync::Arc;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
+
+/// What the hash puts behind every name and value. It never occurs in UTF-8, so neighbouring pieces cannot run
+/// together.
+const END_OF_PIECE: u8 = 0xff;
 
 /// A set of labels, sorted by name, without duplicates and without empty values.
 ///
@@ -40,24 +44,53 @@ impl Labels {
 
     /// The set without labels.
     pub fn empty() -> Labels {
-        Labels::from_sorted(&[])
+        Labels::from_sorted::<&str>(&[])
     }
 
-    fn from_sorted(pairs: &[(String, String)]) -> Labels {
-        let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    /// Builds a set from pairs that are mostly in order of name already, as wire formats send them: one copy
+    /// of the texts and no other work where they are. The same set as [`Labels::from_pairs`] gives.
+    pub fn from_sorted_pairs(pairs: &[(&str, &str)]) -> Labels {
+        let sorted = pairs.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        if sorted && pairs.iter().all(|(_, value)| !value.is_empty()) {
+            Labels::from_sorted(pairs)
+        } else {
+            Labels::from_pairs(pairs.iter().copied())
+        }
+    }
+
+    fn from_sorted<T: AsRef<str>>(pairs: &[(T, T)]) -> Labels {
+        let bytes: usize = pairs.iter().map(|(name, value)| name.as_ref().len() + value.as_ref().len()).sum();
         let mut text = String::with_capacity(bytes);
         let mut ends = Vec::with_capacity(pairs.len() * 2);
-        let mut hasher = Xxh3::new();
-        for (name, value) in pairs {
-            for piece in [name, value] {
-                text.push_str(piece);
-                ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
-                hasher.update(piece.as_bytes());
-                // 0xff never occurs in UTF-8, so neighbouring pieces cannot run together.
-                hasher.update(&[0xff]);
-            }
+        let mut hashed = Vec::with_capacity(bytes + pairs.len() * 2);
+        for piece in pairs.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]) {
+            text.push_str(piece);
+            ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
+            hashed.extend_from_slice(piece.as_bytes());
+            hashed.push(END_OF_PIECE);
         }
-        Labels(Arc::new(Inner { text: text.into(), ends: ends.into(), hash: hasher.digest() }))
+        Labels(Arc::new(Inner { text: text.into(), ends: ends.into(), hash: xxh3_64(&hashed) }))
+    }
+
+    /// The hash a set of these pairs, sorted and without empty values, would have, whether or not they are
+    /// valid UTF-8. `scratch` is overwritten; keep it from call to call.
+    pub fn hash64_of(pairs: &[(&[u8], &[u8])], scratch: &mut Vec<u8>) -> u64 {
+        scratch.clear();
+        for (name, value) in pairs {
+            scratch.extend_from_slice(name);
+            scratch.push(END_OF_PIECE);
+            scratch.extend_from_slice(value);
+            scratch.push(END_OF_PIECE);
+        }
+        xxh3_64(scratch)
+    }
+
+    /// True where the set holds exactly these pairs, in order of name.
+    pub fn equals_pairs(&self, pairs: &[(&[u8], &[u8])]) -> bool {
+        self.len() == pairs.len()
+            && self.iter().zip(pairs).all(|((own_name, own_value), (name, value))| {
+                own_name.as_bytes() == *name && own_value.as_bytes() == *value
+            })
     }
 
     /// xxh3-64 over `name 0xff value 0xff …` in sorted order: the `tsid` of a series, the `stream_id` of a

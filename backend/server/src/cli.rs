@@ -1,7 +1,9 @@
 //! The command line: what can be typed, and which module does it.
 
 mod check;
+mod promql;
 mod query;
+mod store;
 mod test;
 
 use std::net::SocketAddr;
@@ -35,6 +37,9 @@ enum Command {
     /// Ask a question and print the answer
     #[command(subcommand)]
     Query(QueryCommand),
+    /// Look after the tables in a bucket or folder
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Run test scripts
     #[command(subcommand)]
     Test(TestCommand),
@@ -81,6 +86,8 @@ struct CheckArguments {
 enum QueryCommand {
     /// Ask in SQL
     Sql(SqlArguments),
+    /// Ask in PromQL
+    Promql(promql::PromqlArguments),
 }
 
 /// Arguments of `query sql`.
@@ -140,6 +147,8 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Serve(serve)) => serve::command(serve),
         Some(Command::Check(check)) => check::command(&check.config),
         Some(Command::Query(QueryCommand::Sql(sql))) => query::command(sql),
+        Some(Command::Query(QueryCommand::Promql(promql))) => promql::command(promql),
+        Some(Command::Store(command)) => store::command(command),
         Some(Command::Test(TestCommand::Promql { files })) => test::promql(&files),
         Some(Command::Version) => {
             say(&format!("atl {} ({} UI)", env!("CARGO_PKG_VERSION"), crate::http::UI_KIND));

@@ -16,11 +16,11 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tracing::warn;
 
-use crate::delta::actions::{Add, Remove, Txn};
-use crate::delta::{CRC32C_TAG, Change, TableLog, TableState};
+use crate::delta::actions::{Add, Remove, Txn, Values};
+use crate::delta::{CRC32C_TAG, Change, LEVEL_TAG, MAY_REPEAT_TAG, TableLog, TableState};
 use crate::error::{Error, Result};
 use crate::objects::upload;
-use crate::parquet_file::{WriteProfile, WrittenFile, encode};
+use crate::parquet_file::{FileTags, WriteProfile, WrittenFile, encode};
 use crate::paths::{day_name, new_data_path};
 use crate::series_files::SeriesFiles;
 use crate::tables::{DAY_COLUMN, Table};
@@ -151,6 +151,7 @@ impl Catalog {
         day: i32,
         rows: Vec<RecordBatch>,
         profile: WriteProfile,
+        tags: FileTags,
     ) -> Result<WrittenFile> {
         self.check_writable()?;
         let encoded = tokio::task::spawn_blocking(move || encode(table, &rows, profile)).await??;
@@ -167,6 +168,7 @@ impl Catalog {
             size,
             rows: encoded.rows,
             stats: encoded.stats,
+            tags,
             delta_stats: encoded.delta_stats,
             crc32c,
             written_ms: self.clock.now_ms(),
@@ -354,7 +356,7 @@ fn change(
         modification_time: file.written_ms,
         data_change,
         stats: Some(file.delta_stats.clone()),
-        tags: Some([(CRC32C_TAG.to_owned(), Some(format!("{:08x}", file.crc32c)))].into()),
+        tags: Some(delta_tags(file)),
     };
     let remove = |file: &Arc<DataFile>| Remove {
         path: file.path.clone(),
@@ -373,6 +375,15 @@ fn change(
             last_updated: Some(now_ms),
         }),
     }
+}
+
+fn delta_tags(file: &WrittenFile) -> Values {
+    let tags = [
+        (CRC32C_TAG, format!("{:08x}", file.crc32c)),
+        (LEVEL_TAG, file.tags.level.to_string()),
+        (MAY_REPEAT_TAG, file.tags.may_repeat.to_string()),
+    ];
+    tags.map(|(name, value)| (name.to_owned(), Some(value))).into()
 }
 
 #[cfg(test)]

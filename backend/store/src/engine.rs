@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) mod append;
 pub(crate) mod flush;
+pub(crate) mod hot;
 pub(crate) mod maintain;
 pub(crate) mod recover;
 pub(crate) mod view;
@@ -40,7 +41,7 @@ use crate::error::{Error, Result};
 use crate::head::metadata::{MetadataByFamily, MetadataMap};
 use crate::parquet_file::WrittenFile;
 use crate::snapshot::Snapshot;
-use crate::stats::{Counters, HeadStats, StoreStats};
+use crate::stats::{Counters, HeadStats, HotStats, StoreStats};
 use crate::tables::Table;
 use crate::wal::replay::ReplayReport;
 
@@ -179,6 +180,7 @@ impl Store {
         StoreStats {
             wal: inner.counters.wal(),
             head: inner.head_stats(),
+            hot: inner.hot_stats(),
             append: inner.counters.append(),
             flush: inner.counters.flush(),
             replay: inner.replay.get().cloned().unwrap_or_default(),
@@ -287,18 +289,30 @@ impl Inner {
 
     fn head_stats(&self) -> HeadStats {
         let view = self.view.load();
-        let waiting = |table| view.generations(table);
-        let metrics = waiting(Table::Metrics);
+        let metrics = view.generations(Table::Metrics);
+        let unflushed = |table| -> u64 {
+            view.unflushed(table).iter().map(|generation| generation.table_rows(table)).sum()
+        };
+        let label_bytes = self.counters.registry_bytes.load(Ordering::Relaxed);
         HeadStats {
             series: metrics.iter().map(|generation| generation.metrics.series_count()).max().unwrap_or(0),
-            points: metrics.iter().map(|generation| generation.metrics.rows()).sum(),
-            log_lines: waiting(Table::Logs).iter().map(|generation| generation.logs.rows()).sum(),
-            probe_results: waiting(Table::Probes).iter().map(|generation| generation.probe_rows()).sum(),
-            bytes: view.heap_bytes() + self.counters.registry_bytes.load(Ordering::Relaxed),
+            points: unflushed(Table::Metrics),
+            log_lines: unflushed(Table::Logs),
+            probe_results: unflushed(Table::Probes),
+            bytes: view.heap_bytes() + view.hot.bytes() + label_bytes,
+            label_bytes,
             unflushed_generations: view.ended.len() as u64,
             label_sets: self.counters.label_sets.load(Ordering::Relaxed),
             id_collisions_total: self.counters.id_collisions.load(Ordering::Relaxed),
             metadata_dropped_total: self.metadata.dropped(),
+        }
+    }
+
+    fn hot_stats(&self) -> HotStats {
+        HotStats {
+            merges_total: self.counters.hot_merges.load(Ordering::Relaxed),
+            merge_time_total: Duration::from_micros(self.counters.hot_merge_us.load(Ordering::Relaxed)),
+            ..self.view.load().hot.stats()
         }
     }
 }

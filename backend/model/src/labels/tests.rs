@@ -46,3 +46,20 @@ fn hash_is_pinned_because_it_is_stored() {
     let labels = Labels::from_pairs([("__name__", "up"), ("instance", "a:1"), ("job", "j")]);
     assert_eq!(labels.hash64(), 0xd440_2386_1b0b_6d6a);
 }
+
+#[test]
+fn sorted_pairs_make_the_same_set() {
+    let pairs = [("__name__", "up"), ("instance", "a:1"), ("job", "j")];
+    let labels = Labels::from_sorted_pairs(&pairs);
+    assert_eq!(labels, Labels::from_pairs(pairs));
+    assert_eq!(labels.hash64(), 0xd440_2386_1b0b_6d6a);
+    let unsorted = [("job", "j"), ("x", ""), ("instance", "a:1"), ("job", "k"), ("__name__", "up")];
+    assert_eq!(Labels::from_sorted_pairs(&unsorted), Labels::from_pairs(unsorted));
+
+    let bytes = pairs.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    assert_eq!(Labels::hash64_of(&bytes, &mut vec![1, 2, 3]), labels.hash64());
+    assert!(labels.equals_pairs(&bytes));
+    assert!(!labels.equals_pairs(&bytes[..2]));
+    let other = [bytes[0], bytes[1], (b"job", b"k")];
+    assert!(!labels.equals_pairs(&other));
+}

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::append::Appender;
 use super::flush::FlushReport;
+use super::hot::Hot;
 use super::view::{self, Ended, View};
 use super::{COMMANDS_MAX, Inner, PERMIT_BYTES, Store, flush, maintain, wal_dir};
 use crate::catalog::Catalog;
@@ -72,6 +73,8 @@ pub(crate) async fn open(
         active: Arc::new(Generation::new(1)),
         ended: Vec::new(),
         files: catalog.files(),
+        shown: catalog.files(),
+        hot: Hot::default(),
         series: Arc::new(Committed::default()),
         streams: Arc::new(Committed::default()),
     };
@@ -128,7 +131,7 @@ async fn recover(inner: &Arc<Inner>) -> Result<Recovered> {
         watermarks,
         generation: Arc::clone(&inner.view.load().active),
         generation_bytes: inner.config.head_bytes_max / 4,
-        registries: Registries::default(),
+        registries: registries(inner, now_ms),
         metadata: Arc::clone(&inner.metadata),
         dedup,
         full,
@@ -145,6 +148,11 @@ async fn recover(inner: &Arc<Inner>) -> Result<Recovered> {
         if let Err(error) = inner.flush_ended(&mut FlushReport::default(), false).await {
             tracing::warn!(%error, "rows from the log cannot be committed yet");
         }
+        // A log larger than memory must not be kept in memory after all.
+        view::update(&inner.view, |view| {
+            view.hot = Hot::default();
+            view.show();
+        });
     }
     let (mut position, report, generation, registries, dedup) =
         reading.await?.map_err(|error| Error::io(wal_dir(&inner.config.data_dir), error))?;
@@ -155,6 +163,17 @@ async fn recover(inner: &Arc<Inner>) -> Result<Recovered> {
     // Set once, here.
     let _ = inner.replay.set(report);
     Ok(Recovered { position, registries, dedup })
+}
+
+/// Empty registries that know how late samples in the tables are.
+fn registries(inner: &Inner, now_ms: i64) -> Registries {
+    let mut registries = Registries::default();
+    let past = &mut registries.series.past;
+    past.window_ms = i64::try_from(inner.config.out_of_order_window.as_millis()).unwrap_or(i64::MAX);
+    for file in inner.catalog.files().table(Table::Metrics) {
+        past.note(file.stats.max_ts_us.map_or(i64::MAX, |max_us| max_us.div_euclid(1_000) + 1), now_ms);
+    }
+    registries
 }
 
 fn tell(report: &ReplayReport) {
@@ -222,7 +241,7 @@ impl Sink for Rebuild {
         }
     }
 
-    fn batch(&mut self, lsn: Lsn, _received_ms: i64, mut batch: Batch) {
+    fn batch(&mut self, lsn: Lsn, received_ms: i64, mut batch: Batch) {
         if lsn <= self.watermark(Table::Metrics) {
             batch.points.clear();
         }
@@ -234,13 +253,13 @@ impl Sink for Rebuild {
         }
         self.metadata.learn(std::mem::take(&mut batch.metadata));
         if self.generation.heap_bytes() >= self.generation_bytes {
-            let next = Arc::new(Generation::new(self.generation.sequence + 1));
+            let next = Arc::new(self.generation.successor());
             let ended = std::mem::replace(&mut self.generation, next);
             // Fails only where the start was called off.
             let _ = self.full.blocking_send(ended);
         }
         let resolved = self.registries.resolve(&batch);
-        self.generation.append(lsn, batch, &resolved, &mut self.registries);
+        self.generation.append(lsn, received_ms, batch, &resolved, &mut self.registries);
     }
 }
 
@@ -248,6 +267,8 @@ impl Sink for Rebuild {
 pub(crate) fn read_rows(disks: &Disks, table: Table, above: Lsn, of: &Generation) -> Result<Generation> {
     let (upto, generation) = (of.last_lsn(), Generation::new(of.sequence));
     generation.note_lsn(upto);
+    // Registries of their own do not know what was written before.
+    generation.note_repeats();
     let mut range = Range { table, above, upto, generation, registries: Registries::default() };
     read_again(disks.wal.as_ref(), &mut range).map_err(|error| Error::io("wal", error))?;
     Ok(range.generation)
@@ -269,7 +290,7 @@ impl Sink for Range {
 
     fn origin(&mut self, _lsn: Lsn, _origin: &Origin) {}
 
-    fn batch(&mut self, lsn: Lsn, _received_ms: i64, batch: Batch) {
+    fn batch(&mut self, lsn: Lsn, received_ms: i64, batch: Batch) {
         let mut wanted = Batch::new(batch.source);
         match self.table {
             Table::Metrics | Table::Series => wanted.points = batch.points,
@@ -277,7 +298,7 @@ impl Sink for Range {
             Table::Probes => wanted.probes = batch.probes,
         }
         let resolved = self.registries.resolve(&wanted);
-        self.generation.append(lsn, wanted, &resolved, &mut self.registries);
+        self.generation.append(lsn, received_ms, wanted, &resolved, &mut self.registries);
     }
 }
 

@@ -10,6 +10,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use model::Labels;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::metrics::map_bytes;
+pub(crate) use super::past::{Arrivals, Past};
+
 /// Position of a label set in the registry; good until the next [`Registry::forget_before`].
 pub(crate) type RegistryIndex = u32;
 
@@ -23,6 +26,12 @@ pub(crate) struct Registry {
     entries: Vec<Entry>,
     salted: HashSet<u64>,
     collisions: u64,
+    /// Bytes of the label sets.
+    label_bytes: usize,
+    /// Number of sets that were left when some were forgotten last.
+    left: usize,
+    /// Times of samples of sets that are not here.
+    pub(crate) past: Past,
 }
 
 /// What is known of a label set.
@@ -36,6 +45,8 @@ pub(crate) struct Entry {
     pub(crate) log_number: (u32, u32),
     /// Sequence of the generation that used it last, and its place there.
     pub(crate) place: (u32, u32),
+    /// Its newest sample, milliseconds, as [`Past`] counts it; `i64::MIN` for none.
+    pub(crate) last_ms: i64,
     /// Next set with the same hash.
     next: u32,
 }
@@ -55,6 +66,9 @@ impl Registry {
             entries: Vec::new(),
             salted: HashSet::new(),
             collisions: 0,
+            label_bytes: 0,
+            left: 0,
+            past: Past::default(),
         }
     }
 
@@ -84,6 +98,18 @@ impl Registry {
         &mut self.entries[index as usize]
     }
 
+    /// Notes the time of a sample of a set.
+    pub(crate) fn arrive(
+        &mut self,
+        index: RegistryIndex,
+        timestamp_ms: i64,
+        received_ms: i64,
+        arrivals: &mut Arrivals,
+    ) {
+        let entry = &mut self.entries[index as usize];
+        entry.last_ms = self.past.arrive(entry.last_ms, timestamp_ms, received_ms, arrivals);
+    }
+
     /// Number of label sets.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -94,9 +120,18 @@ impl Registry {
         self.collisions
     }
 
-    /// Bytes on the heap, without the label sets, which the head counts.
+    /// Bytes on the heap, those of the label sets included: the head holds no others.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>() + self.by_hash.capacity() * 14
+        self.label_bytes
+            + self.entries.capacity() * size_of::<Entry>()
+            + map_bytes(self.by_hash.capacity(), size_of::<(u64, RegistryIndex)>())
+    }
+
+    /// Forgets as [`Registry::forget_before`] where enough sets have come since the last time.
+    pub(crate) fn forget_if_due(&mut self, sequence: u32) {
+        if self.entries.len() > self.left + self.left / 4 + 1_024 {
+            self.forget_before(sequence);
+        }
     }
 
     /// Forgets label sets that no generation from `sequence` on has used. Sets with salted ids stay as
@@ -114,6 +149,8 @@ impl Registry {
             let hash = (self.hash)(&entry.labels);
             let collides = shared.contains(&hash) || salted.contains(&entry.id.cast_unsigned());
             if entry.place.0 < sequence && !collides {
+                self.label_bytes -= entry.labels.heap_bytes();
+                self.past.forget(entry.last_ms);
                 continue;
             }
             if entry.id.cast_unsigned() != hash {
@@ -124,6 +161,8 @@ impl Registry {
             self.entries.push(Entry { next, ..entry });
         }
         self.entries.shrink_to_fit();
+        self.by_hash.shrink_to_fit();
+        self.left = self.entries.len();
     }
 
     fn add(&mut self, labels: Labels, hash: u64, first: u32) -> RegistryIndex {
@@ -136,7 +175,13 @@ impl Registry {
         }
         let index = self.entries.len() as u32;
         let id = id.cast_signed();
-        self.entries.push(Entry { labels, id, log_number: (0, 0), place: (0, 0), next: first });
+        self.label_bytes += labels.heap_bytes();
+        if self.entries.len() == self.entries.capacity() {
+            // A quarter more: doubling would waste as much as the entries take.
+            self.entries.reserve_exact((self.entries.len() / 4).max(64));
+        }
+        let last_ms = i64::MIN;
+        self.entries.push(Entry { labels, id, log_number: (0, 0), place: (0, 0), last_ms, next: first });
         self.by_hash.insert(hash, index);
         index
     }
