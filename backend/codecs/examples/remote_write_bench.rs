@@ -1,6 +1,7 @@
 //! Measures how fast bodies of remote write are decoded: `cargo run --release -p codecs --example
 //! remote_write_bench`. 1,000 series a body, 100,000 series in turn, labels like those of node_exporter under
-//! Kubernetes; without and with a cache of label sets; and bodies of native histograms.
+//! Kubernetes; without and with a cache of label sets; and bodies of native histograms. An argument names the
+//! measurements wanted: `V1`.
 
 #![expect(clippy::print_stderr, reason = "a tool for people")]
 #![expect(clippy::cast_precision_loss, reason = "figures to look at")]
@@ -16,6 +17,7 @@ const SERIES_A_BODY: usize = 1_000;
 const ROUND: Duration = Duration::from_secs(2);
 
 fn main() {
+    let only = std::env::args().nth(1).unwrap_or_default();
     let series: Vec<Labels> = (0..SERIES).map(labels).collect();
     let floats: Vec<Batch> = series.chunks(SERIES_A_BODY).map(float_batch).collect();
     let histograms: Vec<Batch> = series.chunks(SERIES_A_BODY).take(10).map(histogram_batch).collect();
@@ -28,7 +30,10 @@ fn main() {
             for cache in [None, Some(Arc::new(LabelCache::new(2 * SERIES)))] {
                 let how = if cache.is_some() { "cached" } else { "uncached" };
                 let decoder = Decoder::new(Limits::default(), cache);
-                measure(&format!("{what}, {version:?}, {how}"), version, &bodies, decoder);
+                let what = format!("{what}, {version:?}, {how}");
+                if what.contains(&only) {
+                    measure(&what, version, &bodies, decoder);
+                }
             }
         }
     }

@@ -119,7 +119,12 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    /// Bytes not read yet.
+    /// Number of bytes not read yet.
+    pub(crate) fn len(&self) -> usize {
+        self.left.len()
+    }
+
+    /// True where all is read.
     pub(crate) fn is_empty(&self) -> bool {
         self.left.is_empty()
     }
@@ -190,6 +195,14 @@ impl<'a> Value<'a> {
             _ => return Err(ProtobufError::Mismatch(number)),
         }
         Ok(())
+    }
+}
+
+/// Values in the `repeated` field of varints, packed or not.
+pub(crate) fn varints_in(value: Value<'_>) -> usize {
+    match value {
+        Value::Bytes(packed) => packed.iter().filter(|byte| **byte < 0x80).count(),
+        _ => 1,
     }
 }
 

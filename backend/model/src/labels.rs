@@ -12,10 +12,6 @@ use xxhash_rust::xxh3::xxh3_64;
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
-/// What the hash puts behind every name and value. It never occurs in UTF-8, so neighbouring pieces cannot run
-/// together.
-const END_OF_PIECE: u8 = 0xff;
-
 /// A set of labels, sorted by name, without duplicates and without empty values.
 ///
 /// One buffer holds all names and values; cloning copies a pointer. Equality and order are those of the
@@ -44,45 +40,55 @@ impl Labels {
 
     /// The set without labels.
     pub fn empty() -> Labels {
-        Labels::from_sorted::<&str>(&[])
+        Labels::from_sorted(&[])
     }
 
-    /// Builds a set from pairs that are mostly in order of name already, as wire formats send them: one copy
-    /// of the texts and no other work where they are. The same set as [`Labels::from_pairs`] gives.
-    pub fn from_sorted_pairs(pairs: &[(&str, &str)]) -> Labels {
-        let sorted = pairs.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        if sorted && pairs.iter().all(|(_, value)| !value.is_empty()) {
-            Labels::from_sorted(pairs)
-        } else {
-            Labels::from_pairs(pairs.iter().copied())
+    /// Builds a set from pairs as wire formats send them: mostly in order of name, and not known to be UTF-8.
+    /// Gives the set [`Labels::from_pairs`] does, or `None` where a name or value is not UTF-8. Where the pairs
+    /// are in order and none is empty, each byte is copied twice and looked at once. `scratch` is overwritten;
+    /// keep it from call to call.
+    pub fn from_utf8_pairs(pairs: &[(&[u8], &[u8])], scratch: &mut Vec<u8>) -> Option<Labels> {
+        let sorted = pairs.is_sorted_by(|a, b| a.0 < b.0);
+        if !sorted || pairs.iter().any(|(_, value)| value.is_empty()) {
+            let text =
+                |(name, value)| Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?));
+            let texts: Option<Vec<(&str, &str)>> = pairs.iter().copied().map(text).collect();
+            return Some(Labels::from_pairs(texts?));
         }
+        Labels::from_sorted_bytes(
+            pairs.iter().flat_map(|(name, value)| [*name, *value]),
+            pairs.len(),
+            scratch,
+        )
     }
 
-    fn from_sorted<T: AsRef<str>>(pairs: &[(T, T)]) -> Labels {
-        let bytes: usize = pairs.iter().map(|(name, value)| name.as_ref().len() + value.as_ref().len()).sum();
-        let mut text = String::with_capacity(bytes);
-        let mut ends = Vec::with_capacity(pairs.len() * 2);
-        let mut hashed = Vec::with_capacity(bytes + pairs.len() * 2);
-        for piece in pairs.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]) {
-            text.push_str(piece);
-            ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
-            hashed.extend_from_slice(piece.as_bytes());
-            hashed.push(END_OF_PIECE);
-        }
-        Labels(Arc::new(Inner { text: text.into(), ends: ends.into(), hash: xxh3_64(&hashed) }))
+    fn from_sorted(pairs: &[(String, String)]) -> Labels {
+        let pieces = pairs.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        Labels::from_sorted_bytes(pieces, pairs.len(), &mut Vec::new()).expect("pieces of text are text")
     }
 
-    /// The hash a set of these pairs, sorted and without empty values, would have, whether or not they are
-    /// valid UTF-8. `scratch` is overwritten; keep it from call to call.
-    pub fn hash64_of(pairs: &[(&[u8], &[u8])], scratch: &mut Vec<u8>) -> u64 {
+    /// `pieces`: name, value, name, value … of `count` pairs. `None` where a piece is not UTF-8.
+    fn from_sorted_bytes<'a>(
+        pieces: impl Iterator<Item = &'a [u8]> + Clone,
+        count: usize,
+        scratch: &mut Vec<u8>,
+    ) -> Option<Labels> {
         scratch.clear();
-        for (name, value) in pairs {
-            scratch.extend_from_slice(name);
-            scratch.push(END_OF_PIECE);
-            scratch.extend_from_slice(value);
-            scratch.push(END_OF_PIECE);
+        let (mut ends, mut bytes) = (Vec::with_capacity(count * 2), 0usize);
+        for piece in pieces.clone() {
+            bytes += piece.len();
+            ends.push(u32::try_from(bytes).unwrap_or(u32::MAX));
+            scratch.extend_from_slice(piece);
+            // 0xff never occurs in UTF-8, so neighbouring pieces cannot run together.
+            scratch.push(0xff);
         }
-        xxh3_64(scratch)
+        let hash = xxh3_64(scratch);
+        let mut text = Vec::with_capacity(bytes);
+        pieces.for_each(|piece| text.extend_from_slice(piece));
+        let text = String::from_utf8(text).ok()?;
+        // Two pieces that each break a character in halves could make up whole text.
+        let whole = ends.iter().all(|end| text.is_char_boundary(*end as usize));
+        whole.then(|| Labels(Arc::new(Inner { text: text.into(), ends: ends.into(), hash })))
     }
 
     /// True where the set holds exactly these pairs, in order of name.

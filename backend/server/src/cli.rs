@@ -137,6 +137,9 @@ enum TestCommand {
         /// Script files
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Where the samples are put before the queries are asked
+        #[arg(long, value_enum, default_value_t = test::Through::Memory)]
+        through: test::Through,
     },
 }
 
@@ -149,7 +152,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Query(QueryCommand::Sql(sql))) => query::command(sql),
         Some(Command::Query(QueryCommand::Promql(promql))) => promql::command(promql),
         Some(Command::Store(command)) => store::command(command),
-        Some(Command::Test(TestCommand::Promql { files })) => test::promql(&files),
+        Some(Command::Test(TestCommand::Promql { files, through })) => test::promql(&files, through),
         Some(Command::Version) => {
             say(&format!("atl {} ({} UI)", env!("CARGO_PKG_VERSION"), crate::http::UI_KIND));
             ExitCode::SUCCESS

@@ -19,6 +19,7 @@ use tracing::warn;
 use crate::delta::actions::{Add, Remove, Txn, Values};
 use crate::delta::{CRC32C_TAG, Change, LEVEL_TAG, MAY_REPEAT_TAG, TableLog, TableState};
 use crate::error::{Error, Result};
+use crate::index::files::FileIndex;
 use crate::objects::upload;
 use crate::parquet_file::{FileTags, WriteProfile, WrittenFile, encode};
 use crate::paths::{day_name, new_data_path};
@@ -47,6 +48,8 @@ pub struct Catalog {
     /// Watermarks as callers last learned them; see [`Catalog::commit`].
     told: Mutex<HashMap<(Table, String), i64>>,
     series: Arc<SeriesFiles>,
+    series_index: Arc<FileIndex>,
+    stream_index: Arc<FileIndex>,
 }
 
 #[derive(Debug)]
@@ -99,6 +102,8 @@ impl Catalog {
             files: ArcSwap::from_pointee(sets),
             told: Mutex::default(),
             series: Arc::default(),
+            series_index: Arc::new(FileIndex::new(Table::Series)),
+            stream_index: Arc::new(FileIndex::new(Table::LogStreams)),
         })
     }
 
@@ -120,6 +125,11 @@ impl Catalog {
     /// Reads series and stream files, with a cache.
     pub fn series(&self) -> &Arc<SeriesFiles> {
         &self.series
+    }
+
+    /// The index of the files of `series`, or of `log_streams`.
+    pub(crate) fn file_index(&self, table: Table) -> &Arc<FileIndex> {
+        if table == Table::LogStreams { &self.stream_index } else { &self.series_index }
     }
 
     /// False where the catalog was opened for reading only.

@@ -48,6 +48,9 @@ pub struct Config {
     pub batch_bytes_max: u64,
     /// Most batches remembered to find repetitions, 16 bytes and a little each.
     pub dedup_batches_max: usize,
+    /// Bytes of the index of files kept for series; for log streams a quarter of it. Days a query needs are
+    /// kept as long as it runs, so a query over more series takes more.
+    pub index_bytes_max: u64,
     /// How long rows are kept.
     pub retention: Retention,
     /// How often rows past their time are removed.
@@ -105,6 +108,7 @@ impl Default for Config {
             queue_bytes_max: 64 << 20,
             batch_bytes_max: 48 << 20,
             dedup_batches_max: 2_000_000,
+            index_bytes_max: 96 << 20,
             retention: Retention::default(),
             retention_interval: Duration::from_secs(24 * 3600),
             vacuum_interval: Duration::from_secs(3600),

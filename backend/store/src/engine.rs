@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -40,9 +40,10 @@ use crate::config::Config;
 use crate::dedup::batch_key;
 use crate::error::{Error, Result};
 use crate::head::metadata::{MetadataByFamily, MetadataMap};
+use crate::index::files::FileIndexCounters;
 use crate::parquet_file::WrittenFile;
 use crate::snapshot::Snapshot;
-use crate::stats::{Counters, HeadStats, HotStats, StoreStats};
+use crate::stats::{Counters, HeadStats, HotStats, IndexStats, StoreStats};
 use crate::tables::Table;
 use crate::wal::replay::ReplayReport;
 
@@ -85,6 +86,8 @@ pub(crate) struct Inner {
     /// Held from a change of the catalog's files until the view has them.
     committing: tokio::sync::Mutex<()>,
     flush_wanted: Notify,
+    /// Told when the index of the head's label sets has something to build.
+    index_wanted: Arc<Notify>,
     closed: AtomicBool,
     /// Keeps other processes out of the data directory.
     _lock: File,
@@ -186,6 +189,7 @@ impl Store {
             hot: inner.hot_stats(),
             append: inner.counters.append(),
             flush: inner.counters.flush(),
+            index: inner.index_stats(),
             replay: inner.replay.get().cloned().unwrap_or_default(),
         }
     }
@@ -337,6 +341,29 @@ impl Inner {
             merges_total: self.counters.hot_merges.load(Ordering::Relaxed),
             merge_time_total: Duration::from_micros(self.counters.hot_merge_us.load(Ordering::Relaxed)),
             ..self.view.load().hot.stats()
+        }
+    }
+}
+
+impl Inner {
+    fn index_stats(&self) -> IndexStats {
+        use Ordering::Relaxed;
+        let live = &self.view.load().live;
+        let files = [Table::Series, Table::LogStreams].map(|table| self.catalog.file_index(table));
+        let loaded = files.map(|index| index.loaded());
+        let sum = |count: fn(&FileIndexCounters) -> &AtomicU64| {
+            files.iter().map(|index| count(index.counters()).load(Relaxed)).sum::<u64>()
+        };
+        IndexStats {
+            live_series: (live.series.len() + live.streams.len()) as u64,
+            live_bytes: (live.series.heap_bytes() + live.streams.heap_bytes()) as u64,
+            file_days: loaded.iter().map(|view| view.day_count() as u64).sum(),
+            file_series: loaded.iter().map(|view| view.series_count()).sum(),
+            file_bytes: loaded.iter().map(|view| view.heap_bytes() as u64).sum(),
+            loads_total: sum(|counters| &counters.loads),
+            load_time_total: Duration::from_micros(sum(|counters| &counters.load_us)),
+            decoded_series_total: sum(|counters| &counters.decoded_series),
+            evicted_days_total: sum(|counters| &counters.evictions),
         }
     }
 }

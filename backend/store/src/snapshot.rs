@@ -20,6 +20,8 @@ use crate::head::log_rows::service;
 use crate::head::metric_rows::Selection;
 use crate::head::metrics::Series;
 use crate::head::scan::TableScan;
+use crate::index::files::FileIndex;
+use crate::index::live::LiveIndex;
 use crate::parquet_file::Footers;
 use crate::paths::DAY_US;
 use crate::series_files::{SeriesEntry, SeriesFiles};
@@ -61,6 +63,8 @@ pub struct Snapshot {
     objects: Arc<dyn ObjectStore>,
     prefix: Path,
     series_files: Arc<SeriesFiles>,
+    series_index: Arc<FileIndex>,
+    stream_index: Arc<FileIndex>,
 }
 
 impl Snapshot {
@@ -77,6 +81,8 @@ impl Snapshot {
             objects: Arc::clone(catalog.objects()),
             prefix: catalog.prefix().clone(),
             series_files: Arc::clone(catalog.series()),
+            series_index: Arc::clone(catalog.file_index(Table::Series)),
+            stream_index: Arc::clone(catalog.file_index(Table::LogStreams)),
         }
     }
 
@@ -223,6 +229,23 @@ impl Snapshot {
     /// Rows of a table that are in none of [`Snapshot::all_files`], about, as [`Snapshot::head_rows`].
     pub fn unflushed_rows(&self, table: Table) -> u64 {
         self.head.as_ref().map_or(0, |view| rows(&view.unflushed(table), table))
+    }
+
+    /// The index of the files of `series`, or of `log_streams`.
+    pub(crate) fn file_index(&self, table: Table) -> &Arc<FileIndex> {
+        if table == Table::LogStreams { &self.stream_index } else { &self.series_index }
+    }
+
+    /// The index of the head's series, or of its log streams.
+    pub(crate) fn live(&self, table: Table) -> Option<Arc<LiveIndex>> {
+        let live = &self.head.as_ref()?.live;
+        Some(Arc::clone(if table == Table::LogStreams { &live.streams } else { &live.series }))
+    }
+
+    /// Days on which the head has samples, or log entries.
+    pub(crate) fn head_days(&self, table: Table) -> BTreeSet<i32> {
+        let of = if table == Table::LogStreams { Table::Logs } else { Table::Metrics };
+        self.generations(of).iter().flat_map(|generation| generation.days(of).into_keys()).collect()
     }
 
     /// The object store the files lie on.

@@ -18,6 +18,8 @@ pub struct StoreStats {
     pub append: AppendStats,
     /// Commits to the tables.
     pub flush: FlushStats,
+    /// The index of series and log streams.
+    pub index: IndexStats,
     /// What was found in the log when the store was opened.
     pub replay: ReplayReport,
 }
@@ -147,6 +149,29 @@ pub struct FlushStats {
     pub trim_failures_total: u64,
     /// Retention runs and vacuums that failed.
     pub maintenance_failures_total: u64,
+}
+
+/// The index of series and log streams: of the head's, and of those in files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexStats {
+    /// Label sets in the index of the head.
+    pub live_series: u64,
+    /// Bytes of the index of the head, without the label sets, which [`HeadStats::bytes`] counts.
+    pub live_bytes: u64,
+    /// Days of files that are loaded.
+    pub file_days: u64,
+    /// Label sets of files that are loaded.
+    pub file_series: u64,
+    /// Bytes of what is loaded of files.
+    pub file_bytes: u64,
+    /// Times something was loaded.
+    pub loads_total: u64,
+    /// Time spent loading.
+    pub load_time_total: Duration,
+    /// Label sets decoded.
+    pub decoded_series_total: u64,
+    /// Days forgotten because the memory was needed for others.
+    pub evicted_days_total: u64,
 }
 
 /// Counters behind [`StoreStats`], written by several threads.

@@ -281,15 +281,15 @@ test("remarks of the server stand under their query", mockOnly, () =>
 
 test("explain shows the tree with series, what was read, and the way to SQL", { skip }, () =>
   withPage(path('sum by (instance) (rate(node_cpu_seconds_total{mode!="idle"}[5m])) / on (instance) node_load1', "?view=explain"), async (page) => {
-    const tree = page.getByRole("tree", { name: "Expression" });
+    const tree = page.getByRole("list", { name: "Expression" });
     await tree.getByText("node_load1").waitFor();
     await tree.getByText(/\d+ series/).first().waitFor();
     const cost = page.getByRole("region", { name: "Cost" });
     await cost.getByText("total queryable samples").waitFor();
     if (usesMock) {
       await cost.getByText("403 KiB").waitFor();
-      assert.equal(await tree.getByRole("treeitem").count(), 5);
-      assert.equal(await tree.getByRole("treeitem").nth(3).getAttribute("aria-level"), "4");
+      assert.equal(await tree.getByRole("listitem").count(), 5);
+      assert.equal(await tree.getByRole("listitem").nth(3).getAttribute("aria-level"), "4");
     }
     const link = await tree.getByRole("link", { name: "open in SQL" }).first().getAttribute("href");
     assert.match(decodeURIComponent(link), /FROM\+promql\('/);

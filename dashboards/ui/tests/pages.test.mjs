@@ -201,7 +201,7 @@ test("objects: a Delta log opens action by action, a lost file says so", { skip:
 });
 
 test("hostile names stay text on every page", { skip: !usesMock }, async () => {
-  const paths = ["/", "/explore?metric=hostile_gauge#q=hostile_gauge", "/explore?view=table#q=hostile_gauge", "/explore?view=explain#q=hostile_gauge", "/objects", "/objects?key=metrics/x.parquet&tab=groups", sqlPath("SELECT service, count(*) AS lines FROM logs GROUP BY service", "?view=chart"), sqlPath("SELECT * FROM logs")];
+  const paths = ["/", "/explore?metric=hostile_gauge#q=hostile_gauge", "/explore?view=table#q=hostile_gauge", "/objects", "/objects?key=metrics/x.parquet&tab=groups", sqlPath("SELECT service, count(*) AS lines FROM logs GROUP BY service", "?view=chart"), sqlPath("SELECT * FROM logs")];
   for (const path of paths) {
     await withPage(path, {}, async (page) => {
       await page.getByText(HOSTILE).first().waitFor();

@@ -134,7 +134,7 @@ fn put_exemplar_value(out: &mut Vec<u8>, exemplar: &Exemplar) {
 }
 
 /// Appends a message `Label`.
-fn put_label(out: &mut Vec<u8>, number: u32, (name, value): (&str, &str)) {
+pub(super) fn put_label(out: &mut Vec<u8>, number: u32, (name, value): (&str, &str)) {
     put_message(out, number, |out| {
         put_bytes(out, 1, name.as_bytes());
         put_bytes(out, 2, value.as_bytes());

@@ -2,7 +2,7 @@
 
 use model::Labels;
 
-use super::labels::{Pair, as_labels, put_in_order};
+use super::labels::{Pair, put_in_order};
 use super::refused::{ExemplarFault, Reason};
 use crate::protobuf::{ProtobufError, Reader, Value};
 
@@ -65,6 +65,6 @@ impl<'a> LabelList<'a> {
             Reason::LabelNameTwice => ExemplarFault::LabelNameTwice,
             _ => ExemplarFault::LabelNameEmpty,
         })?;
-        as_labels(&self.pairs).ok_or(ExemplarFault::NotUtf8)
+        Labels::from_utf8_pairs(&self.pairs, &mut Vec::new()).ok_or(ExemplarFault::NotUtf8)
     }
 }

@@ -5,7 +5,7 @@ use model::{BucketSpan, Buckets, HistogramError, NativeHistogram, ResetHint};
 
 use super::refused::Reason;
 use super::{Error, Limits, in_message};
-use crate::protobuf::{ProtobufError, Reader, Value, unzigzag};
+use crate::protobuf::{ProtobufError, Reader, Value, unzigzag, varints_in};
 
 /// A histogram with its times in milliseconds; `start_ms` is 0 where not told.
 #[derive(Debug)]
@@ -121,16 +121,23 @@ impl Fields {
                     side.spans.push(span);
                 }
             }
-            1 => value.each_varint(number, |delta| {
-                if take(room, too_many) {
-                    side.integers.push(unzigzag(delta));
-                }
-            })?,
-            _ => value.each_double(number, |count| {
-                if take(room, too_many) {
-                    side.floats.push(count);
-                }
-            })?,
+            1 => {
+                side.integers.counts.reserve(varints_in(value).min(*room));
+                value.each_varint(number, |delta| {
+                    if take(room, too_many) {
+                        side.integers.push(unzigzag(delta));
+                    }
+                })?;
+            }
+            _ => {
+                let packed = if let Value::Bytes(packed) = value { packed.len() / 8 } else { 1 };
+                side.floats.reserve(packed.min(*room));
+                value.each_double(number, |count| {
+                    if take(room, too_many) {
+                        side.floats.push(count);
+                    }
+                })?;
+            }
         }
         Ok(())
     }

@@ -14,8 +14,8 @@ const SHARDS: usize = 16;
 /// A name and a value as they stand in the body.
 pub(super) type Pair<'a> = (&'a [u8], &'a [u8]);
 
-/// Label sets of earlier requests, found by their hash: a sender sends the same series again and again, and
-/// what is known needs no check and no memory of its own.
+/// Label sets of earlier requests, found by a hash of how they are written and then compared: a sender sends
+/// the same series again and again, and what is known needs no other check and no memory of its own.
 ///
 /// Holds at most twice as many sets as it was made for; those not seen for long go first.
 #[derive(Debug)]
@@ -55,32 +55,33 @@ impl LabelCache {
         self.shards.iter().map(|shard| lock(shard)).map(|shard| slots(&shard.young) + slots(&shard.old)).sum()
     }
 
-    fn get(&self, hash: u64, pairs: &[Pair<'_>]) -> Option<Labels> {
-        let mut shard = lock(self.shard(hash));
-        if let Some(labels) = shard.young.get(&hash) {
+    /// The set that was put in under `key`, if it holds exactly these pairs.
+    fn get(&self, key: u64, pairs: &[Pair<'_>]) -> Option<Labels> {
+        let mut shard = lock(self.shard(key));
+        if let Some(labels) = shard.young.get(&key) {
             return labels.equals_pairs(pairs).then(|| Labels::clone(labels));
         }
-        let labels = shard.old.get(&hash).filter(|labels| labels.equals_pairs(pairs)).cloned()?;
-        shard.insert(hash, Labels::clone(&labels), self.shard_sets_max);
+        let labels = shard.old.get(&key).filter(|labels| labels.equals_pairs(pairs)).cloned()?;
+        shard.insert(key, Labels::clone(&labels), self.shard_sets_max);
         Some(labels)
     }
 
-    fn insert(&self, hash: u64, labels: &Labels) {
-        lock(self.shard(hash)).insert(hash, Labels::clone(labels), self.shard_sets_max);
+    fn insert(&self, key: u64, labels: &Labels) {
+        lock(self.shard(key)).insert(key, Labels::clone(labels), self.shard_sets_max);
     }
 
-    fn shard(&self, hash: u64) -> &Mutex<Shard> {
+    fn shard(&self, key: u64) -> &Mutex<Shard> {
         // Neither the bits that choose the slot of a map nor those it tells its slots apart by.
-        &self.shards[(hash >> 40) as usize % SHARDS]
+        &self.shards[(key >> 40) as usize % SHARDS]
     }
 }
 
 impl Shard {
-    fn insert(&mut self, hash: u64, labels: Labels, sets_max: usize) {
+    fn insert(&mut self, key: u64, labels: Labels, sets_max: usize) {
         if self.young.len() >= sets_max {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(hash, labels);
+        self.young.insert(key, labels);
     }
 }
 
@@ -114,16 +115,21 @@ impl Hasher for HashIsKey {
 pub(super) struct LabelReader<'c> {
     limits: &'c Limits,
     cache: Option<&'c LabelCache>,
-    hashed: Vec<u8>,
+    scratch: Vec<u8>,
 }
 
 impl<'c> LabelReader<'c> {
     pub(super) fn new(limits: &'c Limits, cache: Option<&'c LabelCache>) -> LabelReader<'c> {
-        LabelReader { limits, cache, hashed: Vec::new() }
+        LabelReader { limits, cache, scratch: Vec::new() }
     }
 
-    /// The label set of a series. Puts `pairs` in order and removes those without a value.
-    pub(super) fn series(&mut self, pairs: &mut Vec<Pair<'_>>) -> Result<Labels, Reason> {
+    /// The label set of a series. Puts `pairs` in order and removes those without a value. `key`: the same for
+    /// the same pairs from the same sender, mostly.
+    pub(super) fn series(&mut self, key: u64, pairs: &mut Vec<Pair<'_>>) -> Result<Labels, Reason> {
+        // What equals a sound set is sound, in its order too.
+        if let Some(labels) = self.cache.and_then(|cache| cache.get(key, pairs)) {
+            return Ok(labels);
+        }
         if pairs.len() > self.limits.labels_max {
             return Err(Reason::TooManyLabels(self.limits.labels_max));
         }
@@ -132,13 +138,13 @@ impl<'c> LabelReader<'c> {
         if bytes > self.limits.label_set_bytes_max {
             return Err(Reason::LabelsTooLarge(self.limits.label_set_bytes_max));
         }
-        let Some(cache) = self.cache else { return checked(pairs) };
-        let hash = Labels::hash64_of(pairs, &mut self.hashed);
-        if let Some(labels) = cache.get(hash, pairs) {
-            return Ok(labels);
+        if !pairs.iter().any(|(name, _)| *name == METRIC_NAME.as_bytes()) {
+            return Err(Reason::NameMissing);
         }
-        let labels = checked(pairs)?;
-        cache.insert(hash, &labels);
+        let labels = Labels::from_utf8_pairs(pairs, &mut self.scratch).ok_or(Reason::NotUtf8)?;
+        if let Some(cache) = self.cache {
+            cache.insert(key, &labels);
+        }
         Ok(labels)
     }
 }
@@ -163,20 +169,4 @@ pub(super) fn put_in_order(pairs: &mut Vec<Pair<'_>>, unsorted_accepted: bool) -
         pairs.retain(|(_, value)| !value.is_empty());
     }
     Ok(())
-}
-
-fn checked(pairs: &[Pair<'_>]) -> Result<Labels, Reason> {
-    if !pairs.iter().any(|(name, _)| *name == METRIC_NAME.as_bytes()) {
-        return Err(Reason::NameMissing);
-    }
-    as_labels(pairs).ok_or(Reason::NotUtf8)
-}
-
-/// The set of these pairs, if they are UTF-8.
-pub(super) fn as_labels(pairs: &[Pair<'_>]) -> Option<Labels> {
-    let texts: Option<Vec<(&str, &str)>> = pairs
-        .iter()
-        .map(|(name, value)| Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?)))
-        .collect();
-    Some(Labels::from_sorted_pairs(&texts?))
 }

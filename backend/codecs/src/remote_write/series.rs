@@ -16,6 +16,8 @@ use crate::protobuf::{ProtobufError, Reader};
 pub(super) struct Parts<'a> {
     /// Labels; where there are more than allowed, one more than allowed.
     pub(super) pairs: Vec<Pair<'a>>,
+    /// A hash of how the labels are written.
+    pub(super) key: u64,
     /// Why the labels cannot be used.
     pub(super) labels_fault: Option<Reason>,
     /// Timestamps in milliseconds, values.
@@ -29,6 +31,7 @@ pub(super) struct Parts<'a> {
 impl Parts<'_> {
     fn clear(&mut self) {
         self.pairs.clear();
+        self.key = 0;
         self.labels_fault = None;
         self.samples.clear();
         self.histograms.clear();
@@ -99,7 +102,7 @@ impl<'a> Collector<'a> {
     ) -> Result<Option<Labels>, Error> {
         let labels = match self.parts.labels_fault {
             Some(reason) => Err(reason),
-            None => self.labels.series(&mut self.parts.pairs),
+            None => self.labels.series(self.parts.key, &mut self.parts.pairs),
         };
         let mut first_fault = None;
         match &labels {
@@ -194,6 +197,14 @@ pub(super) fn check_count(what: &'static str, count: usize, limit: usize) -> Res
 /// for float samples.
 #[inline]
 fn read_sample(message: &[u8]) -> Result<(i64, f64), ProtobufError> {
+    // As everybody writes it: the value, then the time.
+    if let [0x09, a, b, c, d, e, f, g, h, 0x10, rest @ ..] = message {
+        let mut reader = Reader::new(rest);
+        let timestamp_ms = reader.varint()?.cast_signed();
+        if reader.is_empty() {
+            return Ok((timestamp_ms, f64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h])));
+        }
+    }
     let (mut timestamp_ms, mut value) = (0, 0.0);
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.next()? {

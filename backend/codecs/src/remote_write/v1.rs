@@ -1,6 +1,7 @@
 //! Remote write 1.0: message `prometheus.WriteRequest`.
 
 use model::MetricMetadata;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::exemplar::{ExemplarLabels, LabelList};
 use super::labels::{LabelCache, Pair};
@@ -46,6 +47,7 @@ fn count_series(body: &[u8], limits: &Limits) -> Result<usize, Error> {
 
 fn read_series<'a>(message: &'a [u8], collector: &mut Collector<'a>) -> Result<(), Error> {
     let mut reader = Reader::new(message);
+    let mut labels_end = 0;
     while let Some((number, value)) = in_message("TimeSeries", reader.next())? {
         if !matches!(number, 1..=4) {
             continue;
@@ -53,6 +55,7 @@ fn read_series<'a>(message: &'a [u8], collector: &mut Collector<'a>) -> Result<(
         let part = in_message("TimeSeries", value.bytes(number))?;
         match number {
             1 => {
+                labels_end = message.len() - reader.len();
                 let pair = in_message("Label", read_label(part))?;
                 if collector.parts.pairs.len() <= collector.limits.labels_max {
                     collector.parts.pairs.push(pair);
@@ -63,12 +66,22 @@ fn read_series<'a>(message: &'a [u8], collector: &mut Collector<'a>) -> Result<(
             _ => collector.histogram(part)?,
         }
     }
+    // Labels stand first in what known senders write; where they do not, the key is worth nothing.
+    collector.parts.key = xxh3_64(&message[..labels_end]);
     collector.finish_series(&mut OwnLabels)?;
     Ok(())
 }
 
 #[inline]
 fn read_label(message: &[u8]) -> Result<Pair<'_>, ProtobufError> {
+    // As everybody writes it: the name, then the value, both shorter than 128 bytes.
+    if let [0x0a, name_length @ 0..=0x7f, rest @ ..] = message
+        && let Some((name, [0x12, length @ 0..=0x7f, text @ ..])) =
+            rest.split_at_checked(usize::from(*name_length))
+        && text.len() == usize::from(*length)
+    {
+        return Ok((name, text));
+    }
     let (mut name, mut text): Pair<'_> = (&[], &[]);
     let mut reader = Reader::new(message);
     while let Some((number, value)) = reader.next()? {

@@ -1,6 +1,7 @@
 //! Remote write 2.0: message `io.prometheus.write.v2.Request`. Texts stand once, in a table of symbols.
 
 use model::{Labels, METRIC_NAME, MetricKind, MetricMetadata};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::exemplar::{ExemplarLabels, LabelList};
 use super::labels::LabelCache;
@@ -14,11 +15,15 @@ const REQUEST: &str = "Request";
 /// Decodes an unpacked body.
 pub(super) fn decode(body: &[u8], limits: &Limits, cache: Option<&LabelCache>) -> Result<Decoded, Error> {
     let (table, series) = read_symbols(body, limits)?;
+    // Hashed once each, not once a series.
+    let hashes: Vec<u64> =
+        if cache.is_some() { table.iter().map(|text| xxh3_64(text)).collect() } else { Vec::new() };
     let symbols = Symbols { table: &table };
     let mut collector = Collector::new(limits, cache, series)?;
     let metric_name = table.iter().position(|symbol| *symbol == METRIC_NAME.as_bytes());
     let mut request = Request {
         symbols,
+        hashes: &hashes,
         metric_name: metric_name.map_or(u64::MAX, |at| at as u64),
         families: Families { symbols, told: vec![false; table.len()] },
     };
@@ -66,6 +71,8 @@ impl<'a> Symbols<'a> {
 /// What is known before the first series is read.
 struct Request<'a> {
     symbols: Symbols<'a>,
+    /// Of the symbols; empty without a cache.
+    hashes: &'a [u64],
     /// Reference of `__name__`.
     metric_name: u64,
     families: Families<'a>,
@@ -111,6 +118,9 @@ impl<'a> Request<'a> {
             parts.labels_fault.get_or_insert(Reason::ReferenceOutOfRange { reference, symbols });
             return;
         };
+        if let Some(hash) = self.hashes.get(reference as usize) {
+            parts.key = (parts.key ^ hash).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        }
         match references.name.take() {
             None => references.name = Some((reference, symbol)),
             Some((name, text)) => {

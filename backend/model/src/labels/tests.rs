@@ -47,19 +47,32 @@ fn hash_is_pinned_because_it_is_stored() {
     assert_eq!(labels.hash64(), 0xd440_2386_1b0b_6d6a);
 }
 
-#[test]
-fn sorted_pairs_make_the_same_set() {
-    let pairs = [("__name__", "up"), ("instance", "a:1"), ("job", "j")];
-    let labels = Labels::from_sorted_pairs(&pairs);
-    assert_eq!(labels, Labels::from_pairs(pairs));
-    assert_eq!(labels.hash64(), 0xd440_2386_1b0b_6d6a);
-    let unsorted = [("job", "j"), ("x", ""), ("instance", "a:1"), ("job", "k"), ("__name__", "up")];
-    assert_eq!(Labels::from_sorted_pairs(&unsorted), Labels::from_pairs(unsorted));
+#[track_caller]
+fn from_bytes(pairs: &[(&str, &str)]) -> Labels {
+    let bytes: Vec<_> = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+    let labels = Labels::from_utf8_pairs(&bytes, &mut vec![1, 2, 3]).expect("it is text");
+    assert_eq!(labels, Labels::from_pairs(pairs.iter().copied()));
+    labels
+}
 
-    let bytes = pairs.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    assert_eq!(Labels::hash64_of(&bytes, &mut vec![1, 2, 3]), labels.hash64());
-    assert!(labels.equals_pairs(&bytes));
-    assert!(!labels.equals_pairs(&bytes[..2]));
-    let other = [bytes[0], bytes[1], (b"job", b"k")];
-    assert!(!labels.equals_pairs(&other));
+#[test]
+fn pairs_of_bytes_make_the_same_set() {
+    let labels = from_bytes(&[("__name__", "up"), ("instance", "a:1"), ("job", "j")]);
+    assert_eq!(labels.hash64(), 0xd440_2386_1b0b_6d6a);
+    from_bytes(&[]);
+    from_bytes(&[("é", "名前")]);
+    from_bytes(&[("job", "j"), ("x", ""), ("instance", "a:1"), ("job", "k"), ("__name__", "up")]);
+    let name = labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect::<Vec<_>>();
+    assert!(labels.equals_pairs(&name));
+    assert!(!labels.equals_pairs(&name[..2]));
+    assert!(!labels.equals_pairs(&[name[0], name[1], (b"job", b"k")]));
+}
+
+#[test]
+fn bytes_that_are_not_text_make_no_set() {
+    let refused = |pairs: &[(&[u8], &[u8])]| Labels::from_utf8_pairs(pairs, &mut Vec::new()).is_none();
+    assert!(refused(&[(b"a", b"\xff")]));
+    assert!(refused(&[(b"b", b"x"), (b"a", b"\xff")]));
+    // The halves of one character in a name and its value.
+    assert!(refused(&[(b"a\xc3", b"\xa9")]));
 }

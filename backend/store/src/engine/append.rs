@@ -252,20 +252,28 @@ impl Appender {
     }
 
     fn rotate(&mut self) {
-        let active = Arc::clone(&self.view.load().active);
-        if active.rows() > 0 {
-            let next = Arc::new(active.successor());
+        let view = self.view.load_full();
+        // Label sets stay for as long as rows in memory refer to them: they are shared, and counted here.
+        let series = self.registries.series.forget_if_due(view.first_sequence(Table::Metrics));
+        let streams = self.registries.streams.forget_if_due(view.first_sequence(Table::Logs));
+        let ends = view.active.rows() > 0;
+        if ends || series || streams {
+            let next = Arc::new(view.active.successor());
+            if !ends {
+                next.note_lsn(view.active.last_lsn());
+            }
+            // The new generation comes with the index that the sets of its rows will be in: what an index
+            // forgot may come back, and then only the one after it knows.
+            let live = self.registries.live();
             view::update(&self.view, |view| {
-                let ended = Ended { generation: Arc::clone(&view.active), done: Default::default() };
-                view.ended.push(ended);
+                if ends {
+                    let ended = Ended { generation: Arc::clone(&view.active), done: Default::default() };
+                    view.ended.push(ended);
+                }
                 view.active = Arc::clone(&next);
+                view.live = live.clone();
             });
         }
-        // Label sets stay for as long as rows in memory refer to them: they are shared, and counted here.
-        let view = self.view.load();
-        self.registries.series.forget_if_due(view.first_sequence(Table::Metrics));
-        self.registries.streams.forget_if_due(view.first_sequence(Table::Logs));
-        drop(view);
         self.publish();
     }
 

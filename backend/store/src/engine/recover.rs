@@ -77,7 +77,11 @@ pub(crate) async fn open(
         hot: Hot::default(),
         series: Arc::new(Committed::default()),
         streams: Arc::new(Committed::default()),
+        live: Registries::default().live(),
     };
+    let (series_bytes, stream_bytes) = (config.index_bytes_max, config.index_bytes_max / 4);
+    catalog.file_index(Table::Series).set_bytes_max(series_bytes);
+    catalog.file_index(Table::LogStreams).set_bytes_max(stream_bytes);
     let permits = (config.queue_bytes_max / PERMIT_BYTES).clamp(1, u64::from(u32::MAX) >> 4) as usize;
     let inner = Arc::new(Inner {
         catalog,
@@ -92,6 +96,7 @@ pub(crate) async fn open(
         flushing: tokio::sync::Mutex::new(()),
         committing: tokio::sync::Mutex::new(()),
         flush_wanted: Notify::new(),
+        index_wanted: Arc::default(),
         closed: AtomicBool::new(false),
         _lock: lock,
         disks,
@@ -104,6 +109,7 @@ pub(crate) async fn open(
         tokio::spawn(flush::run(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_retention(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_vacuum(Arc::clone(&inner), stop.clone())),
+        tokio::spawn(maintain::run_index(Arc::clone(&inner), stop.clone())),
     ];
     Ok(Store { inner, stop, tasks: Mutex::new(tasks), thread: Mutex::new(Some(thread)) })
 }
@@ -156,7 +162,11 @@ async fn recover(inner: &Arc<Inner>) -> Result<Recovered> {
     }
     let (mut position, report, generation, registries, dedup) =
         reading.await?.map_err(|error| Error::io(wal_dir(&inner.config.data_dir), error))?;
-    view::update(&inner.view, |view| view.active = Arc::clone(&generation));
+    let live = registries.live();
+    view::update(&inner.view, |view| {
+        view.active = Arc::clone(&generation);
+        view.live = live.clone();
+    });
     let committed = watermarks.into_iter().max().unwrap_or(0);
     position.next_lsn = position.next_lsn.max(committed + 1).max(generation.last_lsn() + 1);
     tell(&report);
@@ -167,7 +177,7 @@ async fn recover(inner: &Arc<Inner>) -> Result<Recovered> {
 
 /// Empty registries that know how late samples in the tables are.
 fn registries(inner: &Inner, now_ms: i64) -> Registries {
-    let mut registries = Registries::default();
+    let mut registries = Registries::new(&inner.index_wanted);
     let past = &mut registries.series.past;
     past.window_ms = i64::try_from(inner.config.out_of_order_window.as_millis()).unwrap_or(i64::MAX);
     for file in inner.catalog.files().table(Table::Metrics) {

@@ -8,6 +8,7 @@ use super::hot::Hot;
 use crate::catalog::FileSets;
 use crate::head::generation::{Generation, TableSet};
 use crate::head::series_rows::Committed;
+use crate::index::live::Live;
 use crate::tables::Table;
 
 /// One consistent state. A row is in a generation whose table is not committed, in a hot block or in a file that
@@ -28,6 +29,8 @@ pub(crate) struct View {
     pub(crate) series: Arc<Committed>,
     /// Rows of `log_streams` committed by this process.
     pub(crate) streams: Arc<Committed>,
+    /// Index of the label sets the head knows.
+    pub(crate) live: Live,
 }
 
 /// A generation that takes no more rows.

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, RwLock};
 
 use model::{Batch, ProbeResult};
+use tokio::sync::Notify;
 
 use super::logs::LogsHead;
 use super::metrics::{DAY_MS, MetricsHead, read, write};
 use super::registry::{Arrivals, Registry, RegistryIndex};
 use super::sealed;
+use crate::index::live::Live;
 use crate::tables::Table;
 use crate::wal::Lsn;
 
@@ -36,7 +38,7 @@ impl TableSet {
 }
 
 /// The label sets of both kinds in use.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Registries {
     /// Series; ids are tsids.
     pub(crate) series: Registry,
@@ -53,7 +55,26 @@ pub(crate) struct Resolved {
     pub(crate) streams: Vec<RegistryIndex>,
 }
 
+impl Default for Registries {
+    fn default() -> Registries {
+        Registries::new(&Arc::default())
+    }
+}
+
 impl Registries {
+    /// Registries without label sets; `index_wanted` is told when their indexes have something to build.
+    pub(crate) fn new(index_wanted: &Arc<Notify>) -> Registries {
+        Registries {
+            series: Registry::new(Table::Series, index_wanted),
+            streams: Registry::new(Table::LogStreams, index_wanted),
+        }
+    }
+
+    /// The indexes of the label sets.
+    pub(crate) fn live(&self) -> Live {
+        Live { series: Arc::clone(self.series.index()), streams: Arc::clone(self.streams.index()) }
+    }
+
     /// Finds or adds the label sets of a batch.
     pub(crate) fn resolve(&mut self, batch: &Batch) -> Resolved {
         Resolved {

@@ -6,12 +6,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use model::Labels;
+use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::metrics::map_bytes;
 pub(crate) use super::past::{Arrivals, Past};
+use crate::index::key_label;
+use crate::index::live::{IdSet, LiveIndex};
+use crate::tables::Table;
 
 /// Position of a label set in the registry; good until the next [`Registry::forget_before`].
 pub(crate) type RegistryIndex = u32;
@@ -26,6 +31,8 @@ pub(crate) struct Registry {
     entries: Vec<Entry>,
     salted: HashSet<u64>,
     collisions: u64,
+    /// Finds the sets by their labels; told of every new one.
+    index: Arc<LiveIndex>,
     /// Bytes of the label sets.
     label_bytes: usize,
     /// Number of sets that were left when some were forgotten last.
@@ -53,23 +60,35 @@ pub(crate) struct Entry {
 
 impl Default for Registry {
     fn default() -> Registry {
-        Registry::with_hash(Labels::hash64)
+        Registry::new(Table::Series, &Arc::default())
     }
 }
 
 impl Registry {
-    /// A registry with another hash, for tests of collisions.
-    pub(crate) fn with_hash(hash: fn(&Labels) -> u64) -> Registry {
+    /// The label sets of `table`; `index_wanted` is told when their index has something to build.
+    pub(crate) fn new(table: Table, index_wanted: &Arc<Notify>) -> Registry {
         Registry {
-            hash,
+            hash: Labels::hash64,
             by_hash: HashMap::default(),
             entries: Vec::new(),
             salted: HashSet::new(),
             collisions: 0,
+            index: Arc::new(LiveIndex::new(key_label(table), index_wanted)),
             label_bytes: 0,
             left: 0,
             past: Past::default(),
         }
+    }
+
+    /// A registry with another hash, for tests of collisions.
+    #[cfg(test)]
+    pub(crate) fn with_hash(hash: fn(&Labels) -> u64) -> Registry {
+        Registry { hash, ..Registry::default() }
+    }
+
+    /// The index of the label sets.
+    pub(crate) fn index(&self) -> &Arc<LiveIndex> {
+        &self.index
     }
 
     /// Finds a label set, or adds it.
@@ -127,15 +146,19 @@ impl Registry {
             + map_bytes(self.by_hash.capacity(), size_of::<(u64, RegistryIndex)>())
     }
 
-    /// Forgets as [`Registry::forget_before`] where enough sets have come since the last time.
-    pub(crate) fn forget_if_due(&mut self, sequence: u32) {
-        if self.entries.len() > self.left + self.left / 4 + 1_024 {
+    /// Forgets as [`Registry::forget_before`] where enough sets have come since the last time; tells whether
+    /// it did.
+    pub(crate) fn forget_if_due(&mut self, sequence: u32) -> bool {
+        let due = self.entries.len() > self.left + self.left / 4 + 1_024;
+        if due {
             self.forget_before(sequence);
         }
+        due
     }
 
     /// Forgets label sets that no generation from `sequence` on has used. Sets with salted ids stay as
-    /// long as the one they collide with, so that neither takes the other's id.
+    /// long as the one they collide with, so that neither takes the other's id. From here on the registry has
+    /// another index; readers of the old one keep what it holds.
     pub(crate) fn forget_before(&mut self, sequence: u32) {
         let salted = std::mem::take(&mut self.salted);
         let entries = std::mem::take(&mut self.entries);
@@ -163,6 +186,8 @@ impl Registry {
         self.entries.shrink_to_fit();
         self.by_hash.shrink_to_fit();
         self.left = self.entries.len();
+        let kept: IdSet = self.entries.iter().map(|entry| entry.id).collect();
+        self.index = Arc::new(self.index.shrunk(kept));
     }
 
     fn add(&mut self, labels: Labels, hash: u64, first: u32) -> RegistryIndex {
@@ -175,6 +200,7 @@ impl Registry {
         }
         let index = self.entries.len() as u32;
         let id = id.cast_signed();
+        self.index.push(id, &labels);
         self.label_bytes += labels.heap_bytes();
         if self.entries.len() == self.entries.capacity() {
             // A quarter more: doubling would waste as much as the entries take.

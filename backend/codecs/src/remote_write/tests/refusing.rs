@@ -1,5 +1,6 @@
 //! What is refused, by series or by part, and what stays.
 
+use super::encode::put_label;
 use super::*;
 
 /// A series of 1.0 with these labels and one sample.

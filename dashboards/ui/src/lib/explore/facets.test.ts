@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import type { Matcher } from "../promql/selectors";
-import { buildFacets, countSeries, toggleValue } from "./facets";
+import { buildFacets, countSeries, toggleValue, type Labels } from "./facets";
 
-const SERIES = [
+const SERIES: Labels[] = [
   { __name__: "m", cpu: "0", mode: "idle" },
   { __name__: "m", cpu: "0", mode: "user" },
   { __name__: "m", cpu: "1", mode: "idle" },

@@ -88,6 +88,7 @@ async function ask(asked: Asked, question: Question, signal: AbortSignal): Promi
   } catch (error) {
     if (isAbort(error)) return null;
     const message = error instanceof ApiError ? error.message : `the answer could not be read: ${(error as Error).message}`;
-    return { ...none, error: readPromError(asked.expr, message), elapsedMs: performance.now() - startMs };
+    const hint = question.isRange && /for range query/.test(message) ? "; the table takes it" : "";
+    return { ...none, error: readPromError(asked.expr, message + hint), elapsedMs: performance.now() - startMs };
   }
 }
