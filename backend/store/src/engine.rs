@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) mod append;
 pub(crate) mod flush;
+pub(crate) mod flush_files;
 pub(crate) mod hot;
 pub(crate) mod maintain;
 pub(crate) mod recover;
@@ -117,12 +118,14 @@ impl Store {
     /// A batch whose source and id were stored within the last 24 hours is answered with
     /// [`Appended::Duplicate`]. [`Error::Unavailable`] and [`Error::Backpressure`] say that nothing was
     /// stored and when to send it again; [`Error::InvalidBatch`] and [`Error::TooLarge`] that sending it
-    /// again will not help. Where the future is dropped before it resolves, the batch may or may not be
+    /// again will not help. Samples whose time the settings refuse are dropped and counted, and the rest of the
+    /// batch is stored: the rows in the answer tell how many that are. Where the future is dropped before it resolves, the batch may or may not be
     /// stored.
-    pub async fn append(&self, batch: Batch) -> Result<Appended> {
+    pub async fn append(&self, mut batch: Batch) -> Result<Appended> {
         let inner = &self.inner;
         inner.check_open()?;
         let bytes = inner.check_batch(&batch).inspect_err(|_| Counters::bump(&inner.counters.invalid))?;
+        inner.reject_by_time(&mut batch);
         inner.check_room().inspect_err(|_| Counters::bump(&inner.counters.backpressure))?;
         let permits = bytes.min(inner.config.queue_bytes_max).div_ceil(PERMIT_BYTES) as u32;
         let queue = Arc::clone(&inner.queue);
@@ -265,6 +268,27 @@ impl Inner {
         Ok(size)
     }
 
+    /// Drops samples that are too old or too far ahead of the clock, and counts them.
+    fn reject_by_time(&self, batch: &mut Batch) {
+        let now_ms = self.clock.now_ms();
+        let ms = |limit: Option<Duration>| {
+            limit.map_or(i64::MAX, |limit| i64::try_from(limit.as_millis()).unwrap_or(i64::MAX))
+        };
+        let oldest_ms = now_ms.saturating_sub(ms(self.config.reject_older_than));
+        let newest_ms = now_ms.saturating_add(ms(self.config.reject_future));
+        let (mut old, mut future) = (0, 0);
+        batch.points.retain(|point| {
+            old += u64::from(point.timestamp_ms < oldest_ms);
+            future += u64::from(point.timestamp_ms > newest_ms);
+            (oldest_ms..=newest_ms).contains(&point.timestamp_ms)
+        });
+        if old + future > 0 {
+            tracing::debug!(source = batch.source, old, future, "samples dropped for their time");
+            Counters::add(&self.counters.rejected_old, old);
+            Counters::add(&self.counters.rejected_future, future);
+        }
+    }
+
     /// Fails where the log or the head is full.
     fn check_room(&self) -> Result<()> {
         let wal_bytes = self.counters.wal_bytes.load(Ordering::Relaxed);
@@ -303,7 +327,7 @@ impl Inner {
             points: unflushed(Table::Metrics),
             log_lines: unflushed(Table::Logs),
             probe_results: unflushed(Table::Probes),
-            bytes: view.heap_bytes() + view.hot.bytes() + label_bytes,
+            bytes: view.heap_bytes() + view.hot.bytes() + label_bytes + view.committed_bytes(),
             label_bytes,
             unflushed_generations: view.ended.len() as u64,
             label_sets: self.counters.label_sets.load(Ordering::Relaxed),

@@ -122,7 +122,8 @@ impl Snapshot {
     pub fn head_batches(&self, table: Table, filter: &HeadFilter) -> Result<Vec<RecordBatch>> {
         let Some(view) = &self.head else { return Ok(Vec::new()) };
         let committed = Arc::clone(view.committed(table));
-        let mut scan = TableScan::new(table, view.generations(table), filter.selection(), committed);
+        let mut scan =
+            TableScan::new(table, view.generations(table), filter.selection(), committed, i32::MIN);
         let mut batches = Vec::new();
         while let Some(batch) = scan.next_batch()? {
             batches.push(batch);

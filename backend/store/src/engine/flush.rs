@@ -6,7 +6,6 @@
 //! committed before the samples that need them. What is committed stays in memory for a while ([`super::hot`]). Steps that failed are tried again; a commit that arrived
 //! although its answer was lost is recognised by the watermark.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -23,10 +22,8 @@ use super::view::{self, Ended, View};
 use crate::catalog::{DataFile, FileSets};
 use crate::error::{Error, Result};
 use crate::head::generation::{Generation, TableSet};
-use crate::head::metric_rows::Selection;
-use crate::head::scan::TableScan;
-use crate::head::series_rows::Committed;
-use crate::parquet_file::{FileTags, WriteProfile, WrittenFile};
+use crate::head::series_rows::CommittedRows;
+use crate::parquet_file::WrittenFile;
 use crate::stats::Counters;
 use crate::tables::Table;
 use crate::wal::Lsn;
@@ -119,12 +116,7 @@ impl Inner {
         if ended.is_none_or(|ended| ended.done.contains(table)) {
             return Ok(());
         }
-        let mut adds = Vec::new();
-        let mut label_rows: HashMap<i32, Vec<i64>> = HashMap::new();
-        for day in generation.days(table).into_keys() {
-            let rows = self.write_day(generation, table, day, view.committed(table), &mut adds).await?;
-            label_rows.extend(rows);
-        }
+        let (adds, label_rows) = self.write_files(generation, table, &view).await?;
         let _committing = self.committing.lock().await;
         if adds.is_empty() {
             view::update(&self.view, |view| view.set_done(generation, table));
@@ -223,36 +215,6 @@ impl Inner {
         });
     }
 
-    /// Writes a generation's rows of one table and day; gives the ids by day of label rows among them.
-    async fn write_day(
-        &self,
-        generation: &Arc<Generation>,
-        table: Table,
-        day: i32,
-        committed: &Arc<Committed>,
-        adds: &mut Vec<WrittenFile>,
-    ) -> Result<HashMap<i32, Vec<i64>>> {
-        let (generations, committed) = (vec![Arc::clone(generation)], Arc::clone(committed));
-        let mut scan =
-            spawn_blocking(move || TableScan::new(table, generations, Selection::day(day), committed))
-                .await?;
-        let rows_max = self.config.flush_file_rows;
-        loop {
-            let (back, batches) = spawn_blocking(move || {
-                let batches = scan.next_batches(rows_max);
-                (scan, batches)
-            })
-            .await?;
-            scan = back;
-            let batches = batches?;
-            if batches.is_empty() {
-                return Ok(scan.into_label_rows());
-            }
-            let tags = FileTags { level: 0, may_repeat: true };
-            adds.push(self.catalog.write_file(table, day, batches, WriteProfile::Flush, tags).await?);
-        }
-    }
-
     /// Shows the catalog's files in the view; `committing` must be held. `moved`: the table whose watermark
     /// this commit has moved.
     pub(crate) fn adopt_files(&self, moved: Option<Table>, change: impl Fn(&mut View)) {
@@ -302,7 +264,7 @@ impl Inner {
     }
 }
 
-fn note_committed(view: &mut View, table: Table, rows: &HashMap<i32, Vec<i64>>) {
+fn note_committed(view: &mut View, table: Table, rows: &CommittedRows) {
     let committed = match table {
         Table::Series => &mut view.series,
         Table::LogStreams => &mut view.streams,

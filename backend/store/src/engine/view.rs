@@ -83,6 +83,11 @@ impl View {
         if table == Table::Series { &self.series } else { &self.streams }
     }
 
+    /// Bytes of what is known of committed label rows.
+    pub(crate) fn committed_bytes(&self) -> u64 {
+        self.series.heap_bytes() + self.streams.heap_bytes()
+    }
+
     /// Bytes of the generations that are not committed yet.
     pub(crate) fn heap_bytes(&self) -> u64 {
         let ended: u64 = self.ended.iter().map(|ended| ended.generation.heap_bytes()).sum();

@@ -1,6 +1,7 @@
 //! Rows of `metrics` from generations: sorted by (metric, tsid, ts), one row a series and timestamp.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -13,6 +14,7 @@ use super::generation::Generation;
 use super::metrics::{DAY_MS, Series};
 use crate::duplicates::wins;
 use crate::error::Result;
+use crate::paths::DAY_US;
 use crate::tables::Table;
 
 /// Most rows in a record batch.
@@ -34,11 +36,11 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// All rows of a day, as a data file holds them.
-    pub(crate) fn day(day: i32) -> Selection {
-        let start_us = i64::from(day) * crate::paths::DAY_US;
-        let end_us = start_us + crate::paths::DAY_US - 1;
-        Selection { metric: None, ids: None, start_us, end_us, with_day: false }
+    /// All rows of these days; of one day as a data file holds them, of several with the column `day`.
+    pub(crate) fn days(days: RangeInclusive<i32>) -> Selection {
+        let start_us = i64::from(*days.start()) * DAY_US;
+        let end_us = (i64::from(*days.end()) + 1) * DAY_US - 1;
+        Selection { metric: None, ids: None, start_us, end_us, with_day: days.start() != days.end() }
     }
 
     /// Whether the id is asked for.
