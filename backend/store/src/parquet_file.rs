@@ -9,9 +9,11 @@ pub(crate) mod cache;
 mod check;
 mod encode;
 mod footer;
+mod metric_file;
 mod properties;
 mod range_reader;
 mod read;
+mod values;
 
 pub(crate) use encode::encode;
 pub use footer::Footers;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 
 use super::check::check_rows;
+use super::metric_file::MetricFile;
 use super::properties::writer_properties;
 use super::{FileStats, WriteProfile};
 use crate::delta::stats;
@@ -36,6 +37,13 @@ fn to_parquet(
     batches: &[RecordBatch],
     profile: WriteProfile,
 ) -> parquet::errors::Result<Bytes> {
+    if table == Table::Metrics {
+        let mut file = MetricFile::new(profile)?;
+        for batch in batches {
+            file.push(batch)?;
+        }
+        return file.finish();
+    }
     let properties = writer_properties(table, profile)?;
     let mut writer = ArrowWriter::try_new(Vec::new(), table.file_schema(), Some(properties))?;
     for batch in batches {
