@@ -7,12 +7,15 @@
 pub mod catalog;
 pub mod config;
 pub mod contract;
+pub mod compact;
 mod dedup;
 mod delta;
+pub mod duplicates;
 mod engine;
 mod error;
 mod head;
 pub mod inspect;
+pub mod lease;
 pub mod objects;
 pub mod parquet_file;
 pub mod paths;
@@ -26,11 +29,16 @@ mod testing;
 mod wal;
 
 pub use catalog::{Catalog, DataFile, FileSets, TableFiles};
+pub use compact::{
+    CompactionPolicy, CompactionProgress, CompactionReport, CompactionScope, CompactionStats, Compactor,
+    ProgressFn, compact_catalog,
+};
 pub use config::{Config, Retention};
 pub use engine::Store;
 pub use engine::append::Appended;
 pub use engine::flush::FlushReport;
 pub use error::{Error, Result};
+pub use lease::{Leadership, Lease, LeaseSettings, LeaseStats};
 pub use head::metadata::MetadataByFamily;
 pub use parquet_file::{FileStats, FileTags, WriteProfile, WrittenFile};
 pub use retention::{VACUUM_GRACE_MIN, VacuumReport};
