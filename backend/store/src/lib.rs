@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod config;
 pub mod contract;
+pub mod compact;
 mod dedup;
 mod delta;
 pub mod duplicates;
@@ -15,6 +16,7 @@ mod error;
 mod head;
 mod index;
 pub mod inspect;
+pub mod lease;
 pub mod objects;
 pub mod parquet_file;
 pub mod paths;
@@ -29,11 +31,16 @@ mod testing;
 mod wal;
 
 pub use catalog::{Catalog, DataFile, FileSets, TableFiles};
+pub use compact::{
+    CompactionPolicy, CompactionProgress, CompactionReport, CompactionScope, CompactionStats, Compactor,
+    ProgressFn, compact_catalog,
+};
 pub use config::{Config, Retention};
 pub use engine::Store;
 pub use engine::append::Appended;
 pub use engine::flush::FlushReport;
 pub use error::{Error, Result};
+pub use lease::{Leadership, Lease, LeaseSettings, LeaseStats};
 pub use head::metadata::MetadataByFamily;
 pub use index::cardinality::{Cardinality, Count};
 pub use index::query::LabelTexts;
