@@ -13,3 +13,5 @@ pub mod remote_write;
 pub mod snappy;
 mod text;
 pub mod text_encode;
+
+pub use openmetrics::kind_name;
