@@ -188,7 +188,8 @@ impl Target for ThroughStore {
     fn query(&self, query: &str, time: QueryTime) -> promql::Result<Answer> {
         let failed = |text: String| promql::Error::Source(text.into());
         let snapshot = self.store().map_err(failed)?.snapshot();
-        let asked = self.engine.query(snapshot, query, time, &PromOptions::default());
+        let options = PromOptions::default();
+        let asked = self.engine.query(snapshot, query, time, &options);
         match self.runtime.block_on(asked) {
             Ok(answer) => Ok(Answer { value: answer.value, annotations: answer.annotations }),
             Err(PromError::Parse(error)) => Err(promql::Error::Parse(error)),

@@ -46,6 +46,6 @@ fn part(series: &Series, job: &Job) -> Result<Part> {
             values.push(value);
         }
     }
-    job.budget.take(timestamps.len())?;
+    job.options.budget.take(timestamps.len())?;
     Ok(Part::of(timestamps, values))
 }
