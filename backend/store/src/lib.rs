@@ -5,14 +5,17 @@
 //! Parquet and the local disk; knows nothing of HTTP, SQL, PromQL or LogQL.
 
 pub mod catalog;
+pub mod compact;
 pub mod config;
 pub mod contract;
 mod dedup;
 mod delta;
+pub mod duplicates;
 mod engine;
 mod error;
 mod head;
 pub mod inspect;
+pub mod lease;
 pub mod objects;
 pub mod parquet_file;
 pub mod paths;
@@ -26,12 +29,17 @@ mod testing;
 mod wal;
 
 pub use catalog::{Catalog, DataFile, FileSets, TableFiles};
+pub use compact::{
+    CompactionPolicy, CompactionProgress, CompactionReport, CompactionScope, CompactionStats, Compactor,
+    ProgressFn, compact_catalog,
+};
 pub use config::{Config, Retention};
 pub use engine::Store;
 pub use engine::append::Appended;
 pub use engine::flush::FlushReport;
 pub use error::{Error, Result};
 pub use head::metadata::MetadataByFamily;
+pub use lease::{Leadership, Lease, LeaseSettings, LeaseStats};
 pub use parquet_file::{FileStats, FileTags, WriteProfile, WrittenFile};
 pub use retention::{VACUUM_GRACE_MIN, VacuumReport};
 pub use series_files::{SeriesEntry, SeriesFiles, read_series};

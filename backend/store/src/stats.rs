@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::compact::CompactionStats;
+use crate::lease::LeaseStats;
 use crate::wal::replay::ReplayReport;
 
 /// What the store has done since it was opened and what it holds now.
@@ -16,6 +18,10 @@ pub struct StoreStats {
     pub append: AppendStats,
     /// Commits to the tables.
     pub flush: FlushStats,
+    /// Files merged.
+    pub compaction: CompactionStats,
+    /// Who maintains the tables.
+    pub lease: LeaseStats,
     /// What was found in the log when the store was opened.
     pub replay: ReplayReport,
 }
