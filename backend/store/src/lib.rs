@@ -42,11 +42,8 @@ pub use engine::append::Appended;
 pub use engine::flush::FlushReport;
 pub use error::{Error, Result};
 pub use head::metadata::MetadataByFamily;
-<<<<<<< ours
 pub use index::cardinality::{Cardinality, Count};
 pub use index::query::LabelTexts;
-=======
->>>>>>> theirs
 pub use lease::{Leadership, Lease, LeaseSettings, LeaseStats};
 pub use parquet_file::{FileStats, FileTags, WriteProfile, WrittenFile};
 pub use retention::{VACUUM_GRACE_MIN, VacuumReport};
