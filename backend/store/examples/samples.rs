@@ -123,8 +123,12 @@ async fn write(catalog: &Catalog, series: &[SeriesEntry]) {
     let mut written = Vec::new();
     for part in series.chunks(SERIES_PER_FILE) {
         let batches = part.iter().map(batch).collect();
-        written
-            .push(catalog.write_file(Table::Metrics, DAY, batches, WriteProfile::Compacted).await.unwrap());
+        written.push(
+            catalog
+                .write_file(Table::Metrics, DAY, batches, WriteProfile::Compacted, store::FileTags::default())
+                .await
+                .unwrap(),
+        );
     }
     catalog.commit(Table::Metrics, written, Vec::new(), None).await.unwrap();
 }

@@ -40,11 +40,9 @@ pub(super) async fn read(snapshot: &Snapshot, job: &Job, parts: &mut [Vec<Part>]
 
 fn part(series: &Series, job: &Job) -> Result<Part> {
     let (mut timestamps, mut values) = (Vec::new(), Vec::new());
-    for (timestamp_ms, value) in series.chunk.iter() {
-        if (job.start_ms..=job.end_ms).contains(&timestamp_ms) {
-            timestamps.push(timestamp_ms);
-            values.push(value);
-        }
+    for (timestamp_ms, value) in series.samples(job.start_ms, job.end_ms) {
+        timestamps.push(timestamp_ms);
+        values.push(value);
     }
     job.options.budget.take(timestamps.len())?;
     Ok(Part::of(timestamps, values))

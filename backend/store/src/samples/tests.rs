@@ -12,7 +12,7 @@ use object_store::path::Path;
 
 use super::*;
 use crate::duplicates::wins;
-use crate::parquet_file::WriteProfile;
+use crate::parquet_file::{FileTags, WriteProfile};
 use crate::tables::Table;
 use crate::testing::{DAY, Dice, memory, noon, open, seeds};
 use crate::{Config, Store};
@@ -151,8 +151,10 @@ async fn large_file() -> (Snapshot, i64) {
     let catalog = open(objects, noon()).await;
     let start = i64::from(DAY) * DAY_MS;
     let series: Vec<_> = (0..300).map(|i| (["a", "b", "c"][i / 100], id(i), start, 1_000)).collect();
-    let file =
-        catalog.write_file(Table::Metrics, DAY, vec![rows(&series)], WriteProfile::Flush).await.unwrap();
+    let file = catalog
+        .write_file(Table::Metrics, DAY, vec![rows(&series)], WriteProfile::Flush, FileTags::default())
+        .await
+        .unwrap();
     catalog.commit(Table::Metrics, vec![file], Vec::new(), None).await.unwrap();
     (Snapshot::read_only(&catalog).await.unwrap(), start)
 }
