@@ -172,12 +172,7 @@ impl Target for ThroughStore {
                 self.append(odd.into_iter().map(|(_, point)| point).collect())?;
             }
         }
-        let histograms: usize = series.iter().map(|series| series.histograms.len()).sum();
-        if histograms > 0 {
-            return Err(format!("{histograms} native histograms are not stored"));
-        }
-        let starts = series.iter().flat_map(|series| &series.starts).filter(|start| **start != 0).count();
-        if starts > 0 { Err(format!("{starts} start times are not stored")) } else { Ok(()) }
+        check_kinds(&series)
     }
 
     fn clear(&mut self) {
@@ -204,6 +199,16 @@ impl Drop for ThroughStore {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Tells what of the samples the tables have no columns for.
+fn check_kinds(series: &[SeriesData]) -> Result<(), String> {
+    let histograms: usize = series.iter().map(|series| series.histograms.len()).sum();
+    if histograms > 0 {
+        return Err(format!("{histograms} native histograms are not stored"));
+    }
+    let starts = series.iter().flat_map(|series| &series.starts).filter(|start| **start != 0).count();
+    if starts > 0 { Err(format!("{starts} start times are not stored")) } else { Ok(()) }
 }
 
 fn points(series: &SeriesData) -> impl Iterator<Item = Point> + '_ {
