@@ -17,6 +17,7 @@ mod head;
 mod index;
 pub mod inspect;
 pub mod lease;
+pub mod memory;
 pub mod objects;
 pub mod parquet_file;
 pub mod paths;
