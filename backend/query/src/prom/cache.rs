@@ -1,5 +1,5 @@
 //! Steps of range queries that were answered before, kept by query. Comes in: the steps of an answer with a
-//! mark of the files they follow from; goes out: the same, as long as there is room. Knows neither snapshots
+//! marks of the files they follow from; goes out: the same, as long as there is room. Knows neither snapshots
 //! nor the language.
 
 use std::collections::HashMap;
@@ -34,10 +34,19 @@ pub(super) struct Extent {
     pub(super) start_ms: i64,
     /// Last step.
     pub(super) end_ms: i64,
-    /// Mark of the files that hold all samples in reach of the steps.
-    pub(super) files: u64,
+    /// The files that hold all samples in reach of the steps, by name.
+    pub(super) files: Vec<FileMark>,
     /// The values.
     pub(super) series: Vec<Series>,
+}
+
+/// A file the steps follow from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FileMark {
+    /// Hash of its name; files never change.
+    pub(super) name: u64,
+    /// No sample of it is earlier, milliseconds.
+    pub(super) start_ms: i64,
 }
 
 impl Extent {
@@ -47,7 +56,7 @@ impl Extent {
                 + series.floats.len() * FLOAT_BYTES
                 + series.histograms.len() * HISTOGRAM_BYTES
         };
-        ENTRY_BYTES + self.series.iter().map(series).sum::<usize>()
+        ENTRY_BYTES + self.files.len() * size_of::<FileMark>() + self.series.iter().map(series).sum::<usize>()
     }
 }
 
@@ -139,12 +148,12 @@ mod tests {
 
     fn extent(floats: usize) -> Extent {
         let series = Series { floats: vec![(0, 0.0); floats], ..Series::default() };
-        Extent { start_ms: 0, end_ms: 1, files: 0, series: vec![series] }
+        Extent { start_ms: 0, end_ms: 1, files: Vec::new(), series: vec![series] }
     }
 
     #[test]
     fn what_was_used_longest_ago_goes_first() {
-        let cache = ResultCache::new(8_000);
+        let cache = ResultCache::new(7_000);
         for query in ["a", "b", "c", "d"] {
             cache.put(key(query), extent(80));
         }
@@ -152,7 +161,7 @@ mod tests {
         cache.put(key("e"), extent(80));
         assert!(cache.get(&key("b")).is_none());
         assert!(cache.get(&key("a")).is_some() && cache.get(&key("e")).is_some());
-        assert!(cache.bytes() <= 8_000);
+        assert!(cache.bytes() <= 7_000);
         cache.put(key("a"), extent(8_000));
         assert!(cache.get(&key("a")).is_none(), "too large to be kept, and the old one is out of date");
     }

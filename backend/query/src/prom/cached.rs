@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use model::Labels;
 use promql::{Annotations, QueryTime, Series, Value};
 use store::{Snapshot, Table};
 
 use super::answer::{PromAnswer, PromStats};
-use super::cache::{CacheKey, Extent};
+use super::cache::{CacheKey, Extent, FileMark};
 use super::engine::Run;
 use super::error::PromError;
 use super::reach::{Reach, reach};
@@ -52,11 +53,12 @@ impl CachedRange {
     /// Answers, from what is known as far as that goes.
     pub(super) async fn answer(self, run: &Run) -> Result<PromAnswer, PromError> {
         let settled_ms = self.settled_ms(&run.snapshot);
-        let known = run.engine.cache().get(&self.key).filter(|extent| {
-            extent.files == mark(&run.snapshot, self.reached(extent.start_ms, extent.end_ms))
+        let known = run.engine.cache().get(&self.key).map(|extent| Known {
+            end_ms: extent.end_ms.min(self.unchanged_ms(&run.snapshot, &extent)),
+            extent,
         });
-        let used = known.as_ref().and_then(|extent| {
-            let (from, to) = (self.start_ms.max(extent.start_ms), settled_ms.min(extent.end_ms));
+        let used = known.as_ref().and_then(|known| {
+            let (from, to) = (self.start_ms.max(known.extent.start_ms), settled_ms.min(known.end_ms));
             (from <= to).then_some((from, to))
         });
         let mut parts = Parts::default();
@@ -67,7 +69,7 @@ impl CachedRange {
                     let before = self.time(self.start_ms, from - self.step_ms);
                     parts.add(run.evaluate(before).await?)?;
                 }
-                let kept = known.iter().flat_map(|extent| &extent.series);
+                let kept = known.iter().flat_map(|known| &known.extent.series);
                 parts.add_series(kept.filter_map(|series| clipped(series, from, to)));
                 parts.stats.steps_cached = usize::try_from((to - from) / self.step_ms + 1).unwrap_or(0);
                 if to < self.last_ms {
@@ -78,7 +80,7 @@ impl CachedRange {
         let answer = parts.answer();
         let all_known = used.is_some_and(|(from, to)| from == self.start_ms && to == settled_ms);
         if settled_ms >= self.start_ms && answer.annotations.is_empty() && !all_known {
-            self.keep(run, &answer, known.as_deref(), settled_ms);
+            self.keep(run, &answer, known.as_ref(), settled_ms);
         }
         Ok(answer)
     }
@@ -90,40 +92,48 @@ impl CachedRange {
         if last >= self.last_ms {
             return self.last_ms;
         }
-        self.start_ms.saturating_add(
-            last.saturating_sub(self.start_ms).div_euclid(self.step_ms).saturating_mul(self.step_ms),
-        )
+        self.stepped_down(last)
+    }
+
+    /// The last step of `extent` that no file reaches which came or went since.
+    fn unchanged_ms(&self, snapshot: &Snapshot, extent: &Extent) -> i64 {
+        let files = marks(snapshot, self.reached(extent.start_ms, extent.end_ms));
+        let lacks = |files: &[FileMark], mark: &FileMark| files.binary_search(mark).is_err();
+        let gone = extent.files.iter().filter(|mark| lacks(&files, mark));
+        let new = files.iter().filter(|mark| lacks(&extent.files, mark));
+        let Some(changed_ms) = gone.chain(new).map(|mark| mark.start_ms).min() else { return i64::MAX };
+        self.stepped_down(changed_ms.saturating_sub(1).saturating_sub(self.reach.after_ms))
     }
 
     /// Keeps the settled steps of `answer`, and those of `known` that go before or after them.
-    fn keep(&self, run: &Run, answer: &PromAnswer, known: Option<&Extent>, settled_ms: i64) {
+    fn keep(&self, run: &Run, answer: &PromAnswer, known: Option<&Known>, settled_ms: i64) {
         let Value::Matrix(matrix) = &answer.value else { return };
         let (mut start_ms, mut end_ms) = (self.start_ms, settled_ms);
         let mut parts = Parts::default();
         let oldest_ms = settled_ms.saturating_sub((self.last_ms - self.start_ms).saturating_mul(KEPT_FACTOR));
-        let before = known.filter(|known| known.end_ms >= self.start_ms - self.step_ms);
-        if let Some(known) = before.filter(|known| known.start_ms < self.start_ms) {
-            start_ms = known.start_ms.max(self.stepped_up(oldest_ms)).min(self.start_ms);
-            let series = known.series.iter();
+        let known = known.filter(|known| known.end_ms >= self.start_ms - self.step_ms);
+        if let Some(known) = known.filter(|known| known.extent.start_ms < self.start_ms) {
+            start_ms = known.extent.start_ms.max(self.stepped_down(oldest_ms)).min(self.start_ms);
+            let series = known.extent.series.iter();
             parts.add_series(series.filter_map(|s| clipped(s, start_ms, self.start_ms - self.step_ms)));
         }
         parts.add_series(matrix.iter().filter_map(|series| clipped(series, self.start_ms, settled_ms)));
-        if let Some(known) = before.filter(|known| known.start_ms <= settled_ms && known.end_ms > settled_ms)
-        {
-            // Settled when it was kept, and its files are the same.
+        let after = |known: &&Known| known.extent.start_ms <= settled_ms && known.end_ms > settled_ms;
+        if let Some(known) = known.filter(after) {
+            // Settled when they were kept, and their files are the same.
             end_ms = known.end_ms;
-            let series = known.series.iter();
+            let series = known.extent.series.iter();
             parts.add_series(series.filter_map(|s| clipped(s, settled_ms + self.step_ms, end_ms)));
         }
-        let files = mark(&run.snapshot, self.reached(start_ms, end_ms));
+        let files = marks(&run.snapshot, self.reached(start_ms, end_ms));
         let Value::Matrix(series) = parts.answer().value else { return };
         run.engine.cache().put(self.key.clone(), Extent { start_ms, end_ms, files, series });
     }
 
-    /// The first step at or after `ms`.
-    fn stepped_up(&self, ms: i64) -> i64 {
-        let steps = self.start_ms.saturating_sub(ms).div_euclid(self.step_ms);
-        self.start_ms.saturating_sub(steps.saturating_mul(self.step_ms))
+    /// The last step at or before `ms`, on and on before the first.
+    fn stepped_down(&self, ms: i64) -> i64 {
+        let steps = ms.saturating_sub(self.start_ms).div_euclid(self.step_ms);
+        self.start_ms.saturating_add(steps.saturating_mul(self.step_ms))
     }
 
     fn time(&self, start_ms: i64, end_ms: i64) -> QueryTime {
@@ -136,17 +146,29 @@ impl CachedRange {
     }
 }
 
-/// Stands for the committed files that may hold samples of `times`.
-fn mark(snapshot: &Snapshot, times: RangeInclusive<i64>) -> u64 {
+/// Steps known from earlier answers.
+struct Known {
+    extent: Arc<Extent>,
+    /// The last of them that still holds; before the first where none does.
+    end_ms: i64,
+}
+
+/// The committed files that may hold samples of `times`, sorted.
+fn marks(snapshot: &Snapshot, times: RangeInclusive<i64>) -> Vec<FileMark> {
     let (start_us, end_us) =
         (times.start().saturating_mul(1_000), times.end().saturating_mul(1_000).saturating_add(999));
-    let mut hasher = DefaultHasher::new();
-    for file in snapshot.all_files(Table::Metrics) {
-        if file.may_hold_time(Some(start_us), Some(end_us)) {
+    let files = snapshot.all_files(Table::Metrics).iter();
+    let mut marks: Vec<FileMark> = files
+        .filter(|file| file.may_hold_time(Some(start_us), Some(end_us)))
+        .map(|file| {
+            let mut hasher = DefaultHasher::new();
             file.path.hash(&mut hasher);
-        }
-    }
-    hasher.finish()
+            let start_us = file.stats.min_ts_us.unwrap_or(i64::MIN);
+            FileMark { name: hasher.finish(), start_ms: start_us.div_euclid(1_000) }
+        })
+        .collect();
+    marks.sort_unstable();
+    marks
 }
 
 /// The samples of `series` from `start_ms` to `end_ms`; `None` where there are none.

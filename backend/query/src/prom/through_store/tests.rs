@@ -76,6 +76,11 @@ fn scripts_pass_from_files() {
 }
 
 #[test]
+fn scripts_pass_from_memory_after_a_flush() {
+    check(Stage::Hot);
+}
+
+#[test]
 fn scripts_pass_after_a_restart() {
     check(Stage::Restarted);
 }
