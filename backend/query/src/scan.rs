@@ -1,8 +1,8 @@
 //! Turns "these columns of this table, where …" into a DataFusion plan over one snapshot: the committed files
 //! that can hold such rows, united with the rows still in the head.
 //!
-//! Files are left out by their statistics here, in memory; row groups and pages of the rest by DataFusion's
-//! Parquet reader. Both sides declare the tables' sort order, so `ORDER BY metric, tsid, ts` merges and does
+//! Files are left out by their statistics here, in memory, and log files and their row groups by the words
+//! they hold; row groups and pages of the rest by DataFusion's Parquet reader. Both sides declare the tables' sort order, so `ORDER BY metric, tsid, ts` merges and does
 //! not sort. A sample that several files hold (a sender repeated itself long after the first time) is
 //! returned as often as it is stored; compaction makes it one.
 
@@ -11,6 +11,7 @@ mod files;
 mod head;
 pub(crate) mod label_exec;
 pub(crate) mod merge_exec;
+mod needles;
 mod order;
 mod reading;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use arrow::array::RecordBatch;
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 use model::Clock;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -24,6 +24,8 @@ use crate::parquet_file::{WriteProfile, WrittenFile, encode};
 use crate::paths::{day_name, new_data_path};
 use crate::series_files::SeriesFiles;
 use crate::tables::{DAY_COLUMN, Table};
+use crate::tokens::sidecar::Sidecar;
+use crate::tokens::{self, TokenIndex};
 
 mod files;
 
@@ -47,6 +49,7 @@ pub struct Catalog {
     /// Watermarks as callers last learned them; see [`Catalog::commit`].
     told: Mutex<HashMap<(Table, String), i64>>,
     series: Arc<SeriesFiles>,
+    tokens: Arc<TokenIndex>,
 }
 
 #[derive(Debug)]
@@ -99,6 +102,7 @@ impl Catalog {
             files: ArcSwap::from_pointee(sets),
             told: Mutex::default(),
             series: Arc::default(),
+            tokens: Arc::default(),
         })
     }
 
@@ -120,6 +124,11 @@ impl Catalog {
     /// Reads series and stream files, with a cache.
     pub fn series(&self) -> &Arc<SeriesFiles> {
         &self.series
+    }
+
+    /// Which log files can hold a word.
+    pub fn tokens(&self) -> &Arc<TokenIndex> {
+        &self.tokens
     }
 
     /// False where the catalog was opened for reading only.
@@ -153,13 +162,22 @@ impl Catalog {
         profile: WriteProfile,
     ) -> Result<WrittenFile> {
         self.check_writable()?;
-        let encoded = tokio::task::spawn_blocking(move || encode(table, &rows, profile)).await??;
+        let mut encoded = tokio::task::spawn_blocking(move || encode(table, &rows, profile)).await??;
         let path = new_data_path(self.clock.as_ref(), day);
         let key = self.handle(table).log.root.clone();
         let key = path.split('/').fold(key, |key, part| key.join(part));
         let size = encoded.bytes.len() as u64;
-        let crc32c = crc32c::crc32c(&encoded.bytes);
-        upload(self.objects.as_ref(), &key, encoded.bytes).await?;
+        let tokens = encoded.tokens.take();
+        // Fresh files are soon replaced: their filters stay in memory, and after a restart they are searched
+        // whole. A sidecar each would double the writes to the object store.
+        let lasting = tokens.as_ref().filter(|_| profile == WriteProfile::Compacted);
+        let sidecar = async {
+            if let Some(tokens) = lasting {
+                tokens::load::write(&self.tokens, self.objects.as_ref(), &self.prefix, &key, tokens).await;
+            }
+            Ok(())
+        };
+        try_join(upload(self.objects.as_ref(), &key, encoded.bytes), sidecar).await?;
         Ok(WrittenFile {
             table,
             day,
@@ -168,9 +186,10 @@ impl Catalog {
             rows: encoded.rows,
             stats: encoded.stats,
             delta_stats: encoded.delta_stats,
-            crc32c,
+            crc32c: encoded.crc32c,
             written_ms: self.clock.now_ms(),
             key,
+            tokens: tokens.map(Arc::new),
         })
     }
 
@@ -200,6 +219,9 @@ impl Catalog {
         let mut loaded = handle.state.lock().await;
         let outcome =
             self.commit_locked(handle, &mut loaded, change(&adds, &removes, &txn, self.clock.now_ms())).await;
+        if outcome.is_ok() {
+            self.keep_tokens(&adds, &loaded.state);
+        }
         // Also after a failure: the state may have taken in commits of others.
         let sets = self.publish(table, &loaded.state);
         self.learn(table, &txn, &outcome);
@@ -208,6 +230,20 @@ impl Catalog {
             warn!(%table, %error, "checkpoint failed, the next commit tries again");
         }
         Ok(sets)
+    }
+
+    /// Takes the token filters of files just committed into memory.
+    fn keep_tokens(&self, adds: &[WrittenFile], state: &TableState) {
+        let mut tokens: HashMap<&str, &Sidecar> =
+            adds.iter().filter_map(|add| Some((add.path.as_str(), add.tokens.as_deref()?))).collect();
+        if tokens.is_empty() {
+            return;
+        }
+        for file in state.files() {
+            if let Some(sidecar) = tokens.remove(file.path.as_str()) {
+                self.tokens.insert(file, sidecar, false);
+            }
+        }
     }
 
     async fn commit_locked(&self, handle: &TableHandle, loaded: &mut Loaded, change: Change) -> Result<()> {
@@ -292,6 +328,9 @@ impl Catalog {
         if self.files.load().table_files(table).version() != state.version {
             let files = Arc::new(TableFiles::of(state));
             self.files.rcu(|sets| sets.with_shared(table, Arc::clone(&files)));
+            if table == Table::Logs {
+                self.tokens.retain(files.files());
+            }
         }
         self.files()
     }

@@ -41,6 +41,8 @@ pub struct Config {
     pub vacuum_interval: Duration,
     /// How long such files are kept for queries that still read them.
     pub vacuum_grace: Duration,
+    /// Memory for token filters of log files.
+    pub token_bytes_max: u64,
     /// How long [`crate::Store::close`] tries to commit what is in the head.
     pub close_timeout: Duration,
     /// What a refused sender is told to wait.
@@ -88,6 +90,7 @@ impl Default for Config {
             retention_interval: Duration::from_secs(24 * 3600),
             vacuum_interval: Duration::from_secs(3600),
             vacuum_grace: Duration::from_secs(24 * 3600),
+            token_bytes_max: 64 << 20,
             close_timeout: Duration::from_secs(8),
             retry_after: Duration::from_secs(5),
         }

@@ -182,6 +182,7 @@ impl Store {
             append: inner.counters.append(),
             flush: inner.counters.flush(),
             replay: inner.replay.get().cloned().unwrap_or_default(),
+            tokens: inner.catalog.tokens().stats(),
         }
     }
 

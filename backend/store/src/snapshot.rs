@@ -22,6 +22,7 @@ use crate::head::scan::TableScan;
 use crate::paths::DAY_US;
 use crate::series_files::{SeriesEntry, SeriesFiles};
 use crate::tables::Table;
+use crate::tokens::TokenIndex;
 
 /// Which of the head's rows are asked for. A hint: a scan may return more rows, never fewer.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +57,7 @@ pub struct Snapshot {
     objects: Arc<dyn ObjectStore>,
     prefix: Path,
     series_files: Arc<SeriesFiles>,
+    tokens: Arc<TokenIndex>,
 }
 
 impl Snapshot {
@@ -71,6 +73,7 @@ impl Snapshot {
             objects: Arc::clone(catalog.objects()),
             prefix: catalog.prefix().clone(),
             series_files: Arc::clone(catalog.series()),
+            tokens: Arc::clone(catalog.tokens()),
         }
     }
 
@@ -216,6 +219,11 @@ impl Snapshot {
     /// Key of the folder the tables lie in.
     pub fn prefix(&self) -> &Path {
         &self.prefix
+    }
+
+    /// Which log files can hold a word.
+    pub(crate) fn tokens(&self) -> &TokenIndex {
+        &self.tokens
     }
 
     fn generations(&self, table: Table) -> Vec<Arc<Generation>> {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::tokens::TokenStats;
 use crate::wal::replay::ReplayReport;
 
 /// What the store has done since it was opened and what it holds now.
@@ -18,6 +19,8 @@ pub struct StoreStats {
     pub flush: FlushStats,
     /// What was found in the log when the store was opened.
     pub replay: ReplayReport,
+    /// Token filters of log files.
+    pub tokens: TokenStats,
 }
 
 /// The log on disk.

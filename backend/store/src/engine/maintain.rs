@@ -1,4 +1,5 @@
-//! Removes rows past their time and files nobody names any more, at intervals.
+//! Removes rows past their time and files nobody names any more, at intervals, and makes token sidecars that
+//! are missing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,9 @@ use crate::tables::Table;
 
 /// Retention runs first this long after a start, so that it does not hold up the start itself.
 const FIRST_RETENTION: Duration = Duration::from_secs(60);
+
+/// Sidecars made from committed files in one run; each reads a whole data file.
+const REBUILDS_AT_ONCE: usize = 4;
 
 impl Inner {
     /// Removes the rows of days past their time from all tables; gives the number of files removed.
@@ -39,6 +43,11 @@ impl Inner {
             tracing::warn!(%error, work, "maintenance failed, the next run tries again");
         }
     }
+}
+
+/// Keeps the token filters of log files in memory until told to stop.
+pub(crate) async fn run_tokens(inner: Arc<Inner>, stop: CancellationToken) {
+    crate::tokens::load::run(&inner.catalog, stop).await;
 }
 
 /// Runs retention until told to stop.
@@ -70,5 +79,10 @@ pub(crate) async fn run_vacuum(inner: Arc<Inner>, stop: CancellationToken) {
             outcome = inner.vacuum() => outcome,
         };
         inner.note_failure("vacuum", outcome);
+        let outcome = tokio::select! {
+            () = stop.cancelled() => return,
+            outcome = inner.catalog.rebuild_missing_tokens(REBUILDS_AT_ONCE) => outcome,
+        };
+        inner.note_failure("token sidecars", outcome.map(|_| ()));
     }
 }

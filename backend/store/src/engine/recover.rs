@@ -67,6 +67,7 @@ pub(crate) async fn open(
     let app_id = format!("atl-{}", node_id(&config.data_dir)?);
     crate::contract::check(objects.as_ref(), &prefix).await?;
     let catalog = Catalog::open(objects, prefix, Arc::clone(&clock)).await?;
+    catalog.tokens().set_bytes_max(config.token_bytes_max);
     let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
     let view = View {
         active: Arc::new(Generation::new(1)),
@@ -101,6 +102,7 @@ pub(crate) async fn open(
         tokio::spawn(flush::run(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_retention(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_vacuum(Arc::clone(&inner), stop.clone())),
+        tokio::spawn(maintain::run_tokens(Arc::clone(&inner), stop.clone())),
     ];
     Ok(Store { inner, stop, tasks: Mutex::new(tasks), thread: Mutex::new(Some(thread)) })
 }

@@ -4,6 +4,7 @@
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::RowGroupMetaData;
 
 use super::check::check_rows;
 use super::properties::writer_properties;
@@ -11,6 +12,8 @@ use super::{FileStats, WriteProfile};
 use crate::delta::stats;
 use crate::error::{Error, Result};
 use crate::tables::Table;
+use crate::tokens::collect::of_batches;
+use crate::tokens::sidecar::{Sidecar, Subject};
 
 /// A file's bytes with what the catalog keeps of it.
 #[derive(Debug)]
@@ -19,6 +22,10 @@ pub(crate) struct EncodedFile {
     pub(crate) rows: u64,
     pub(crate) stats: FileStats,
     pub(crate) delta_stats: String,
+    /// CRC-32C of the bytes.
+    pub(crate) crc32c: u32,
+    /// Token filters, for tables that have them.
+    pub(crate) tokens: Option<Sidecar>,
 }
 
 /// Encodes `batches`, which must be in the table's order.
@@ -26,20 +33,29 @@ pub(crate) fn encode(table: Table, batches: &[RecordBatch], profile: WriteProfil
     check_rows(table, batches)?;
     let delta_stats = stats::of_batches(table, batches)?;
     let (_, stats) = stats::parse(table, &delta_stats, true);
-    let bytes = to_parquet(table, batches, profile).map_err(|error| Error::parquet(table, error))?;
+    let (bytes, group_rows) =
+        to_parquet(table, batches, profile).map_err(|error| Error::parquet(table, error))?;
     let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-    Ok(EncodedFile { bytes, rows, stats, delta_stats })
+    let crc32c = crc32c::crc32c(&bytes);
+    let subject = Subject { size: bytes.len() as u64, crc32c };
+    let tokens = of_batches(table, batches, &group_rows, subject)?;
+    Ok(EncodedFile { bytes, rows, stats, delta_stats, crc32c, tokens })
 }
 
+/// The bytes, and the rows of each row group.
 fn to_parquet(
     table: Table,
     batches: &[RecordBatch],
     profile: WriteProfile,
-) -> parquet::errors::Result<Bytes> {
+) -> parquet::errors::Result<(Bytes, Vec<u64>)> {
     let properties = writer_properties(table, profile)?;
-    let mut writer = ArrowWriter::try_new(Vec::new(), table.file_schema(), Some(properties))?;
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, table.file_schema(), Some(properties))?;
     for batch in batches {
         writer.write(batch)?;
     }
-    writer.into_inner().map(Bytes::from)
+    let footer = writer.close()?;
+    let rows = |group: &RowGroupMetaData| u64::try_from(group.num_rows()).unwrap_or(0);
+    let group_rows = footer.row_groups().iter().map(rows).collect();
+    Ok((Bytes::from(bytes), group_rows))
 }
