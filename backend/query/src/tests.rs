@@ -7,3 +7,4 @@ mod errors;
 mod limits;
 mod prom;
 mod tables;
+mod words;

@@ -162,3 +162,74 @@ fn literal(expr: &Expr) -> Option<&str> {
     let Expr::Literal(value, _) = expr else { return None };
     value.try_as_str().flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::logical_expr::{col, ident, in_list, lit};
+    use datafusion::prelude::{contains, ends_with, lower, regexp_like, starts_with, strpos};
+
+    use super::*;
+
+    fn check(condition: Expr, expect: impl IntoIterator<Item = Option<Needle>>) {
+        let expect: Vec<Needle> = expect.into_iter().flatten().collect();
+        assert_eq!(needles([&condition]), expect, "{condition}");
+    }
+
+    fn body() -> Expr {
+        col("body")
+    }
+
+    #[test]
+    fn conditions_that_demand_words() {
+        let timeout = || [Needle::word("timeout")];
+        check(body().like(lit("% Timeout %")), timeout());
+        check(body().ilike(lit("% TIMEOUT: %")), timeout());
+        check(contains(body(), lit(" timeout ")), timeout());
+        check(strpos(body(), lit("(timeout)")).gt(lit(0)), timeout());
+        check(lit(1).lt_eq(strpos(body(), lit("(timeout)"))), timeout());
+        check(body().eq(lit("timeout")), timeout());
+        check(lit("timeout").eq(col("trace_id")), timeout());
+        check(starts_with(body(), lit("timeout ")), timeout());
+        check(ends_with(body(), lit(" timeout")), timeout());
+        check(regexp_like(body(), lit(r"\btimeout\b"), None), timeout());
+        check(regexp_like(body(), lit(r"\bTIMEOUT\b"), Some(lit("i"))), timeout());
+        check(regexp_like(body(), lit(r" timeout   #x"), Some(lit("x"))), []);
+        check(lower(body()).like(lit("% timeout %")), timeout());
+        check(ident("body").eq(lit("timeout")), timeout());
+        let matches =
+            |op| Expr::BinaryExpr(BinaryExpr::new(Box::new(body()), op, Box::new(lit(r"^timeout$"))));
+        check(matches(Operator::RegexMatch), timeout());
+        check(matches(Operator::RegexIMatch), timeout());
+        check(matches(Operator::RegexNotMatch), []);
+    }
+
+    #[test]
+    fn conditions_together() {
+        let (one, two) = (Needle::word("one"), Needle::word("two"));
+        let either = Needle::any([one.clone().into_iter().collect(), two.clone().into_iter().collect()]);
+        let is = |word: &str| body().eq(lit(word));
+        check(is("one").and(is("two")), [one.clone(), two]);
+        check(is("one").or(is("two")), [either.clone()]);
+        check(in_list(body(), vec![lit("one"), lit("two")], false), [either]);
+        check(is("one").or(col("severity").gt(lit(9))), []);
+        check(is("one").and(col("severity").gt(lit(9))), [one]);
+    }
+
+    #[test]
+    fn conditions_that_demand_nothing() {
+        check(body().not_like(lit("% timeout %")), []);
+        check(body().not_eq(lit("timeout")), []);
+        check(strpos(body(), lit(" timeout ")).eq(lit(0)), []);
+        check(strpos(body(), lit(" timeout ")).gt_eq(lit(0)), []);
+        check(strpos(body(), lit(" timeout ")).gt(lit(-1)), []);
+        check(!contains(body(), lit(" timeout ")), []);
+        check(in_list(body(), vec![lit("one")], true), []);
+        check(in_list(body(), vec![lit("one"), col("host")], false), []);
+        check(col("host").eq(lit("timeout")), []);
+        check(body().eq(col("host")), []);
+        check(body().like(lit("%timeout%")), []);
+        check(lower(body()).eq(lit("straße weg")), []);
+        check(regexp_like(lower(body()), lit(r"\btimeout\b"), None), []);
+        check(body().eq(lit(ScalarValue::Utf8(None))), []);
+    }
+}

@@ -8,8 +8,8 @@
 /// Odd constants of the Parquet format, one a word.
 const SALT: [u32; 8] =
     [0x47b6_137b, 0x4497_4d91, 0x8824_ad5b, 0xa2b7_289d, 0x7054_95c7, 0x2df1_424b, 0x9efc_4947, 0x5c6b_fb31];
-/// Bits for each hash. With 10.5 about 1 % of the hashes not in the set pass; tested.
-const BITS_PER_HASH: f64 = 10.5;
+/// Bits for each hash. With 10.75 about 1 % of the hashes not in the set pass; tested.
+const BITS_PER_HASH: f64 = 10.75;
 /// Bytes of a block.
 pub(super) const BLOCK_BYTES: usize = 32;
 /// Most blocks a filter has: 128 MiB, a hundred million tokens.

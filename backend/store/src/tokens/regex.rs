@@ -72,9 +72,9 @@ impl Spread {
         match (repetition.min, repetition.max) {
             (0, Some(1)) => Spread::either(vec![Spread::one(Vec::new()), inside]),
             (0, _) => Spread::gap(),
-            // Separators however often are a break; a word once is not a word twice.
+            // Separators however often are a break. Of anything else the first time is what comes next.
             _ if inside.sequences == [[Piece::Break]] => inside,
-            _ => Spread::gap().then(inside).then(Spread::gap()),
+            _ => inside.then(Spread::gap()),
         }
     }
 

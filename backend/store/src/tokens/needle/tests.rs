@@ -64,7 +64,7 @@ fn regular_expressions() {
     check(r"level=(?:warn|error)\b.*\bupstream\s+", {
         Needle::any_of([hashes(&["warn", "upstream"]), hashes(&["error", "upstream"])])
     });
-    check(r"\bcolou?r\b", Needle::any_of([hashes(&["colour"]), hashes(&["color"])]));
+    check(r"\bcolou?r\b", Needle::any_of([hashes(&["color"]), hashes(&["colour"])]));
     check(r"status=5\d\d ", None);
     check(r" user[ =:]+alice\b", of(&["user", "alice"]));
     check(r" (foo )+", of(&["foo"]));
