@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::prom::PromConfig;
+
 /// Limits of the engine. Every query gets the same ones.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -21,6 +23,8 @@ pub struct Config {
     pub queue_timeout: Duration,
     /// Parquet footers and page indexes kept in memory for later queries, in bytes.
     pub metadata_cache: usize,
+    /// Limits of PromQL queries.
+    pub prom: PromConfig,
 }
 
 impl Default for Config {
@@ -33,6 +37,7 @@ impl Default for Config {
             max_concurrent: 4,
             queue_timeout: Duration::from_secs(5),
             metadata_cache: 32 << 20,
+            prom: PromConfig::default(),
         }
     }
 }

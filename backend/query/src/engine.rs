@@ -32,6 +32,7 @@ use crate::error::{LimitNames, QueryError, QueryErrorKind, Result, from_store, t
 use crate::functions;
 use crate::hint::{did_you_mean, list};
 use crate::plan_thread;
+use crate::prom::PromEngine;
 use crate::sandbox::{self, Checked};
 use crate::scan::{Reading, STORE_URL};
 use crate::workers::Workers;
@@ -57,6 +58,7 @@ struct Inner {
     admission: Admission,
     runtime: RuntimeEnv,
     workers: Workers,
+    prom: PromEngine,
 }
 
 impl fmt::Debug for Engine {
@@ -80,7 +82,13 @@ impl Engine {
             .map_err(unusable)?;
         let admission = Admission::new(config.max_concurrent, config.queue_timeout);
         let workers = Workers::start()?;
-        Ok(Engine(Arc::new(Inner { config, snapshots, admission, runtime, workers })))
+        let prom = PromEngine::new(config.prom.clone(), workers.clone());
+        Ok(Engine(Arc::new(Inner { config, snapshots, admission, runtime, workers, prom })))
+    }
+
+    /// The engine for PromQL, with its own limits and its own queue, on the same threads.
+    pub fn prom(&self) -> &PromEngine {
+        &self.0.prom
     }
 
     /// The limits.

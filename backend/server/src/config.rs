@@ -3,6 +3,7 @@
 
 mod days;
 mod error;
+pub(crate) mod redacted;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) limits: process::limits::Limits,
     /// Limits of a query.
     pub(crate) query: QueryConfig,
+    /// Limits of a PromQL query.
+    pub(crate) promql: PromqlConfig,
     /// The edge workers that may push, and what they probe.
     pub(crate) edge: EdgeConfig,
 }
@@ -54,6 +57,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             limits: process::limits::Limits::default(),
             query: QueryConfig::default(),
+            promql: PromqlConfig::default(),
             edge: EdgeConfig::default(),
         }
     }
@@ -182,6 +186,34 @@ impl Default for QueryConfig {
     }
 }
 
+/// Limits of one PromQL query and of all together; the defaults are Prometheus's.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PromqlConfig {
+    /// Longest run time, waiting included.
+    pub(crate) timeout: PromDuration,
+    /// A sample counts as current for this long.
+    pub(crate) lookback_delta: PromDuration,
+    /// Samples a query may hold at a time.
+    pub(crate) max_samples: usize,
+    /// Series a selector may select.
+    pub(crate) max_series: usize,
+    /// Queries that run at once.
+    pub(crate) max_concurrent: usize,
+}
+
+impl Default for PromqlConfig {
+    fn default() -> PromqlConfig {
+        PromqlConfig {
+            timeout: PromDuration(Duration::from_secs(120)),
+            lookback_delta: PromDuration(Duration::from_secs(300)),
+            max_samples: 50_000_000,
+            max_series: 1_000_000,
+            max_concurrent: 20,
+        }
+    }
+}
+
 /// Keys and probes of the edge workers.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -254,11 +286,15 @@ impl Config {
         if self.builtin.scrape_interval.0 < Duration::from_secs(1) {
             return fail(&["builtin", "scrape_interval"], "must be at least 1s".to_owned());
         }
-        for (name, value) in
-            [("row_limit", self.query.row_limit), ("max_concurrent", self.query.max_concurrent)]
-        {
+        for (section, name, value) in [
+            ("query", "row_limit", self.query.row_limit),
+            ("query", "max_concurrent", self.query.max_concurrent),
+            ("promql", "max_samples", self.promql.max_samples),
+            ("promql", "max_series", self.promql.max_series),
+            ("promql", "max_concurrent", self.promql.max_concurrent),
+        ] {
             if value == 0 {
-                return fail(&["query", name], "must be at least 1".to_owned());
+                return fail(&[section, name], "must be at least 1".to_owned());
             }
         }
         self.validate_edge()

@@ -12,6 +12,7 @@ use collect::scrape::Manager;
 use ingest::Ingest;
 use model::{Clock, SystemClock};
 use query::Engine;
+use query::prom::PromConfig;
 use store::Store;
 use store::objects::{Objects, ObjectsConfig};
 use tokio::net::TcpListener;
@@ -24,7 +25,7 @@ use crate::http::{self, EdgeKeys};
 use crate::sink::IngestSink;
 
 /// Read when no `--config` is given, if it is there.
-const DEFAULT_CONFIG: &str = "atl.yaml";
+pub(crate) const DEFAULT_CONFIG: &str = "atl.yaml";
 
 /// Requests in flight at shutdown get this long to finish.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -256,7 +257,22 @@ pub(crate) fn query_config(config: &Config) -> query::Config {
         memory_limit: usize::try_from(config.query.memory_limit.0).unwrap_or(usize::MAX),
         row_limit: config.query.row_limit,
         max_concurrent: config.query.max_concurrent,
+        prom: prom_config(config),
         ..query::Config::default()
+    }
+}
+
+/// The limits of a PromQL query as configured.
+fn prom_config(config: &Config) -> PromConfig {
+    let settings = &config.promql;
+    PromConfig {
+        timeout: settings.timeout.0,
+        lookback_delta: settings.lookback_delta.0,
+        samples_max: settings.max_samples,
+        series_max: settings.max_series,
+        concurrent_max: settings.max_concurrent,
+        memory_limit: usize::try_from(config.query.memory_limit.0).unwrap_or(usize::MAX),
+        ..PromConfig::default()
     }
 }
 

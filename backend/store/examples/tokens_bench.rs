@@ -24,7 +24,7 @@ use store::objects::{self, ObjectsConfig};
 use store::parquet_file::{Footers, ReadOptions, read_batches};
 use store::tables::map_builder;
 use store::tokens::Tokenizer;
-use store::{Catalog, DataFile, Needle, RowGroupSelection, Snapshot, Table, WriteProfile};
+use store::{Catalog, DataFile, FileTags, Needle, RowGroupSelection, Snapshot, Table, WriteProfile};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -70,6 +70,7 @@ async fn main() -> Outcome<()> {
     let open = || Catalog::open(Arc::clone(&place.store), Path::from("bench"), Arc::clone(&clock));
 
     let catalog = open().await?;
+    let tags = FileTags { level: 1, may_repeat: false };
     let mut dice = Dice(0x2545_f491_4f6c_dd1d);
     let (mut raw, mut ids, mut write) = (0, Vec::new(), Duration::ZERO);
     for file in 0..files {
@@ -79,7 +80,7 @@ async fn main() -> Outcome<()> {
             tokenizer_speed(&batches);
         }
         let begun = Instant::now();
-        let written = catalog.write_file(Table::Logs, DAY, batches, WriteProfile::Compacted).await?;
+        let written = catalog.write_file(Table::Logs, DAY, batches, WriteProfile::Compacted, tags).await?;
         catalog.commit(Table::Logs, vec![written], Vec::new(), None).await?;
         write += begun.elapsed();
     }

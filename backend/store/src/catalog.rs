@@ -16,11 +16,12 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tracing::warn;
 
-use crate::delta::actions::{Add, Remove, Txn};
-use crate::delta::{CRC32C_TAG, Change, TableLog, TableState};
+use crate::delta::actions::{Add, Remove, Txn, Values};
+use crate::delta::{CRC32C_TAG, Change, LEVEL_TAG, MAY_REPEAT_TAG, TableLog, TableState};
 use crate::error::{Error, Result};
+use crate::index::files::FileIndex;
 use crate::objects::upload;
-use crate::parquet_file::{WriteProfile, WrittenFile, encode};
+use crate::parquet_file::{FileTags, WriteProfile, WrittenFile, encode};
 use crate::paths::{day_name, new_data_path};
 use crate::series_files::SeriesFiles;
 use crate::tables::{DAY_COLUMN, Table};
@@ -50,6 +51,8 @@ pub struct Catalog {
     told: Mutex<HashMap<(Table, String), i64>>,
     series: Arc<SeriesFiles>,
     tokens: Arc<TokenIndex>,
+    series_index: Arc<FileIndex>,
+    stream_index: Arc<FileIndex>,
 }
 
 #[derive(Debug)]
@@ -103,6 +106,8 @@ impl Catalog {
             told: Mutex::default(),
             series: Arc::default(),
             tokens: Arc::default(),
+            series_index: Arc::new(FileIndex::new(Table::Series)),
+            stream_index: Arc::new(FileIndex::new(Table::LogStreams)),
         })
     }
 
@@ -129,6 +134,11 @@ impl Catalog {
     /// Which log files can hold a word.
     pub fn tokens(&self) -> &Arc<TokenIndex> {
         &self.tokens
+    }
+
+    /// The index of the files of `series`, or of `log_streams`.
+    pub(crate) fn file_index(&self, table: Table) -> &Arc<FileIndex> {
+        if table == Table::LogStreams { &self.stream_index } else { &self.series_index }
     }
 
     /// False where the catalog was opened for reading only.
@@ -160,6 +170,7 @@ impl Catalog {
         day: i32,
         rows: Vec<RecordBatch>,
         profile: WriteProfile,
+        tags: FileTags,
     ) -> Result<WrittenFile> {
         self.check_writable()?;
         let mut encoded = tokio::task::spawn_blocking(move || encode(table, &rows, profile)).await??;
@@ -170,7 +181,7 @@ impl Catalog {
         let tokens = encoded.tokens.take();
         // Fresh files are soon replaced: their filters stay in memory, and after a restart they are searched
         // whole. A sidecar each would double the writes to the object store.
-        let lasting = tokens.as_ref().filter(|_| profile == WriteProfile::Compacted);
+        let lasting = tokens.as_ref().filter(|_| tags.level > 0);
         let sidecar = async {
             if let Some(tokens) = lasting {
                 tokens::load::write(&self.tokens, self.objects.as_ref(), &self.prefix, &key, tokens).await;
@@ -185,6 +196,7 @@ impl Catalog {
             size,
             rows: encoded.rows,
             stats: encoded.stats,
+            tags,
             delta_stats: encoded.delta_stats,
             crc32c: encoded.crc32c,
             written_ms: self.clock.now_ms(),
@@ -393,7 +405,7 @@ fn change(
         modification_time: file.written_ms,
         data_change,
         stats: Some(file.delta_stats.clone()),
-        tags: Some([(CRC32C_TAG.to_owned(), Some(format!("{:08x}", file.crc32c)))].into()),
+        tags: Some(delta_tags(file)),
     };
     let remove = |file: &Arc<DataFile>| Remove {
         path: file.path.clone(),
@@ -412,6 +424,15 @@ fn change(
             last_updated: Some(now_ms),
         }),
     }
+}
+
+fn delta_tags(file: &WrittenFile) -> Values {
+    let tags = [
+        (CRC32C_TAG, format!("{:08x}", file.crc32c)),
+        (LEVEL_TAG, file.tags.level.to_string()),
+        (MAY_REPEAT_TAG, file.tags.may_repeat.to_string()),
+    ];
+    tags.map(|(name, value)| (name.to_owned(), Some(value))).into()
 }
 
 #[cfg(test)]

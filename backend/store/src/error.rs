@@ -160,6 +160,15 @@ pub enum Error {
         /// Rows not committed to the tables.
         rows: u64,
     },
+    /// A reading selects more samples than it may; ask for fewer series or a shorter time.
+    #[error("more than {limit} samples are selected")]
+    TooManySamples {
+        /// The limit.
+        limit: usize,
+    },
+    /// Whoever asked for a reading has called it off.
+    #[error("the reading was called off")]
+    Stopped,
     /// A background task ended before its work was done.
     #[error("background task failed: {0}")]
     Task(#[from] tokio::task::JoinError),

@@ -1,5 +1,5 @@
 //! Removes rows past their time and files nobody names any more, at intervals, and makes token sidecars that
-//! are missing.
+//! are missing; builds the index of the head's label sets when there is something to build.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,5 +84,19 @@ pub(crate) async fn run_vacuum(inner: Arc<Inner>, stop: CancellationToken) {
             outcome = inner.catalog.rebuild_missing_tokens(REBUILDS_AT_ONCE) => outcome,
         };
         inner.note_failure("token sidecars", outcome.map(|_| ()));
+    }
+}
+
+/// Builds the index of the head's label sets whenever it has grown, until told to stop.
+pub(crate) async fn run_index(inner: Arc<Inner>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = inner.index_wanted.notified() => {}
+        }
+        let live = inner.view.load().live.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || live.build()).await {
+            tracing::error!(%error, "the index of the head could not be built");
+        }
     }
 }

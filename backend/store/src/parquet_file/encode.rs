@@ -7,6 +7,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::RowGroupMetaData;
 
 use super::check::check_rows;
+use super::metric_file::MetricFile;
 use super::properties::writer_properties;
 use super::{FileStats, WriteProfile};
 use crate::delta::stats;
@@ -42,12 +43,19 @@ pub(crate) fn encode(table: Table, batches: &[RecordBatch], profile: WriteProfil
     Ok(EncodedFile { bytes, rows, stats, delta_stats, crc32c, tokens })
 }
 
-/// The bytes, and the rows of each row group.
+/// The bytes, and the rows of each row group where filters are made of them.
 fn to_parquet(
     table: Table,
     batches: &[RecordBatch],
     profile: WriteProfile,
 ) -> parquet::errors::Result<(Bytes, Vec<u64>)> {
+    if table == Table::Metrics {
+        let mut file = MetricFile::new(profile)?;
+        for batch in batches {
+            file.push(batch)?;
+        }
+        return file.finish().map(|bytes| (bytes, Vec::new()));
+    }
     let properties = writer_properties(table, profile)?;
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, table.file_schema(), Some(properties))?;

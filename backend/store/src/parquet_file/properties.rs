@@ -1,5 +1,5 @@
-//! How the columns of each table are encoded. The measurements behind the choices: sorted rows, delta-coded
-//! times and byte-stream-split values in large pages take about half of what the writer's defaults take.
+//! How the columns of each table are encoded. The measurements behind the choices stand in `README.md` of this
+//! crate. The values of `metrics` are not among them: `values` lays out their pages itself.
 
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::Result;
@@ -7,6 +7,7 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
+use super::values::Effort;
 use crate::tables::Table;
 
 /// What a file is written for.
@@ -32,7 +33,7 @@ const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
 impl WriteProfile {
     /// Rows in a row group.
-    fn group_rows(self, table: Table) -> usize {
+    pub(super) fn group_rows(self, table: Table) -> usize {
         match (self, table) {
             (WriteProfile::Compacted, Table::Metrics) => 1 << 20,
             (WriteProfile::Compacted, _) => 256 * 1024,
@@ -41,15 +42,26 @@ impl WriteProfile {
     }
 
     /// Rows in a page.
-    fn page_rows(self) -> usize {
-        match self {
-            WriteProfile::Flush => 65_000,
-            WriteProfile::Compacted => 200_000,
+    fn page_rows(self, table: Table) -> usize {
+        match (self, table) {
+            // Names and ids take next to nothing; their bounds tell a reader where its series are.
+            (_, Table::Metrics) | (WriteProfile::Flush, _) => 65_000,
+            (WriteProfile::Compacted, _) => 200_000,
         }
     }
 
+    /// How hard zstd tries on `metrics.value`.
+    pub(super) fn value_effort(self) -> Effort {
+        match self {
+            WriteProfile::Flush => Effort::Quick,
+            WriteProfile::Compacted => Effort::Thorough,
+        }
+    }
+
+    /// Level of zstd.
     fn zstd_level(self, table: Table) -> i32 {
         match (self, table) {
+            (WriteProfile::Compacted, Table::Metrics) => 9,
             (WriteProfile::Compacted, Table::Logs) => 6,
             _ => 3,
         }
@@ -68,7 +80,7 @@ pub(super) fn writer_properties(table: Table, profile: WriteProfile) -> Result<W
     let builder = WriterProperties::builder()
         .set_compression(zstd)
         .set_max_row_group_row_count(Some(profile.group_rows(table)))
-        .set_data_page_row_count_limit(profile.page_rows())
+        .set_data_page_row_count_limit(profile.page_rows(table))
         .set_data_page_size_limit(NUMBER_PAGE_BYTES)
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Page)
@@ -77,13 +89,23 @@ pub(super) fn writer_properties(table: Table, profile: WriteProfile) -> Result<W
     Ok(columns(table, builder).build())
 }
 
+/// Writer properties for `metrics.ts` in `encoding`: one page a row group. The series of a target share their
+/// times, and zstd sees that only within a page.
+pub(super) fn time_properties(profile: WriteProfile, encoding: Encoding) -> Result<WriterProperties> {
+    let rows = profile.group_rows(Table::Metrics);
+    let properties = writer_properties(Table::Metrics, profile)?.into_builder();
+    Ok(properties
+        .set_data_page_row_count_limit(rows)
+        .set_data_page_size_limit(rows * size_of::<i64>() + 1)
+        .set_column_encoding(ColumnPath::from("ts"), encoding)
+        .build())
+}
+
 fn columns(table: Table, mut builder: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
     match table {
         Table::Metrics => {
             builder = dictionary(builder, &["metric", "tsid", "job", "instance"]);
-            builder = times(builder, &["ts"]);
-            // Minimum and maximum of values prune nothing, and NaN has no place in them.
-            builder = split(without_bounds(builder, "value"), &["value"]);
+            builder = without_bounds(builder, "value");
         }
         Table::Series => {
             builder = dictionary(builder, &["metric"]);

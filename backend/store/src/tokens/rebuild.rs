@@ -56,12 +56,13 @@ impl Catalog {
         Ok(written)
     }
 
-    /// Makes up to `count` sidecars for files of days that are over and that are known to have none, newest
-    /// first. Gives how many were written.
+    /// Makes up to `count` sidecars for files that are known to have none and that will stay: merged ones, and
+    /// those of the day before yesterday and earlier. Newest first; gives how many were written.
     pub(crate) async fn rebuild_missing_tokens(&self, count: usize) -> Result<usize> {
         let today = day_of_us(self.clock().now_ns().div_euclid(1_000));
         let sets = self.files();
-        let missing = |file: &&Arc<DataFile>| file.day < today && self.tokens().is_without(file);
+        let lasts = |file: &DataFile| file.tags.level > 0 || file.day < today - 1;
+        let missing = |file: &&Arc<DataFile>| lasts(file) && self.tokens().is_without(file);
         let mut written = 0;
         for file in sets.table(Table::Logs).iter().rev().filter(missing).take(count) {
             written += usize::from(self.rebuild_tokens(file).await?);

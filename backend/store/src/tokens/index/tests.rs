@@ -7,7 +7,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use super::*;
 use crate::catalog::Catalog;
 use crate::error::Error;
-use crate::parquet_file::WriteProfile;
+use crate::parquet_file::{FileTags, WriteProfile};
 use crate::retention::VACUUM_GRACE_MIN;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
@@ -28,7 +28,9 @@ fn lines(bodies: impl IntoIterator<Item = String>) -> RecordBatch {
 /// Commits a file of lines that hold the word `name`.
 async fn commit(catalog: &Catalog, day: i32, name: &str, profile: WriteProfile) -> Arc<DataFile> {
     let rows = vec![lines((0..50).map(|i| format!("line {i} of {name} id{name}{i}")))];
-    let written = catalog.write_file(Table::Logs, day, rows, profile).await.unwrap();
+    let level = u8::from(profile == WriteProfile::Compacted);
+    let tags = FileTags { level, may_repeat: false };
+    let written = catalog.write_file(Table::Logs, day, rows, profile, tags).await.unwrap();
     let path = written.path.clone();
     let files = catalog.commit(Table::Logs, vec![written], vec![], None).await.unwrap();
     Arc::clone(files.table(Table::Logs).iter().find(|file| file.path == path).unwrap())
@@ -192,7 +194,7 @@ async fn rebuilding_gives_the_same_sidecar() {
 async fn maintenance_makes_missing_sidecars_of_days_that_are_over() {
     let (objects, _) = memory();
     let catalog = again(&objects).await;
-    for (day, name) in [(DAY, "today"), (DAY - 1, "alpha"), (DAY - 2, "beta"), (DAY - 3, "gamma")] {
+    for (day, name) in [(DAY, "today"), (DAY - 2, "alpha"), (DAY - 3, "beta"), (DAY - 4, "gamma")] {
         commit(&catalog, day, name, WriteProfile::Flush).await;
     }
     let catalog = again(&objects).await;
@@ -214,7 +216,8 @@ async fn vacuum_takes_sidecars_whose_file_is_gone() {
     commit(&catalog, today, "alpha", WriteProfile::Compacted).await;
     let old = commit(&catalog, today - 9, "beta", WriteProfile::Compacted).await;
     let never_committed = vec![lines(["never committed".to_owned()])];
-    catalog.write_file(Table::Logs, today, never_committed, WriteProfile::Compacted).await.unwrap();
+    let tags = FileTags { level: 1, may_repeat: false };
+    catalog.write_file(Table::Logs, today, never_committed, WriteProfile::Compacted, tags).await.unwrap();
     let stray = Path::from("team/atl/_index/logs/day=2020-01-01/stray.tbf");
     objects.put(&stray, "stray".into()).await.unwrap();
     objects.put(&Path::from("team/atl/_index/logs/notes.txt"), "by hand".into()).await.unwrap();
@@ -242,6 +245,8 @@ fn imagined(day: i32, name: &str, groups: u64, rows: u64) -> (Arc<DataFile>, Sid
         size: 1_000,
         rows: groups * rows,
         stats: crate::parquet_file::FileStats::default(),
+        tags: FileTags::default(),
+        written_ms: 0,
         crc32c: Some(7),
     };
     let bodies = (0..groups * rows).map(|i| format!("{name} group{} row{i}{name}", i / rows));

@@ -1,0 +1,46 @@
+//! Series by matchers, over head and files.
+
+use std::ops::RangeInclusive;
+
+use model::{METRIC_NAME, MatchOp, Matcher};
+use store::{SeriesEntry, Snapshot};
+
+/// Milliseconds in a day.
+const DAY_MS: i64 = 86_400_000;
+
+/// Series that satisfy all `matchers` and may have samples from `start_ms` to `end_ms`, inclusive; sorted by
+/// (metric, tsid).
+pub(super) async fn select_series(
+    snapshot: &Snapshot,
+    matchers: &[Matcher],
+    start_ms: i64,
+    end_ms: i64,
+) -> store::Result<Vec<SeriesEntry>> {
+    let of_name = |matcher: &&Matcher| matcher.name() == METRIC_NAME;
+    let metrics = match matchers.iter().filter(of_name).find(|matcher| matcher.op() == MatchOp::Equal) {
+        Some(matcher) => vec![matcher.value().to_owned()],
+        None => {
+            let mut names = snapshot.metric_names().await?;
+            names.retain(|name| matchers.iter().filter(of_name).all(|matcher| matcher.matches(name)));
+            names
+        }
+    };
+    let mut found = Vec::new();
+    for metric in metrics {
+        let mut series = snapshot.series(&metric, Some(days(start_ms, end_ms))).await?;
+        series.retain(|entry| {
+            matchers.iter().all(|matcher| matcher.matches(entry.labels.get(matcher.name()).unwrap_or("")))
+        });
+        series.sort_unstable_by_key(|entry| entry.tsid);
+        found.append(&mut series);
+    }
+    Ok(found)
+}
+
+fn days(start_ms: i64, end_ms: i64) -> RangeInclusive<i32> {
+    let day = |ms: i64| {
+        let day = ms.div_euclid(DAY_MS).clamp(i64::from(i32::MIN / 2), i64::from(i32::MAX / 2));
+        i32::try_from(day).unwrap_or_default()
+    };
+    day(start_ms)..=day(end_ms)
+}

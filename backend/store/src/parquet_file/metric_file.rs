@@ -1,0 +1,167 @@
+//! Files of `metrics`: sorted samples to row groups, column by column, each in the encoding that suits what it
+//! holds. Row groups end where a metric ends, if that costs no more than half of a group.
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Field, Float64Type, Int64Type, SchemaRef};
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{
+    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
+};
+use parquet::basic::Encoding;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::writer::SerializedFileWriter;
+
+use super::properties::{WriteProfile, time_properties, writer_properties};
+use super::values;
+use crate::tables::Table;
+
+/// How times may be coded. Deltas win where many targets have even times, plain times where those of few targets
+/// come again with every series. Splitting them into byte streams would be better still between the two; DuckDB
+/// (1.5) does not read that for integers.
+const TIME_ENCODINGS: [Encoding; 2] = [Encoding::PLAIN, Encoding::DELTA_BINARY_PACKED];
+
+/// Place of `ts` among the columns.
+const TIME_COLUMN: usize = 2;
+
+/// A file in the making; rows come in the table's order.
+pub(super) struct MetricFile {
+    schema: SchemaRef,
+    profile: WriteProfile,
+    file: SerializedFileWriter<Vec<u8>>,
+    columns: ArrowRowGroupWriterFactory,
+    times: Times,
+    pending: Vec<RecordBatch>,
+    pending_rows: usize,
+    groups: usize,
+}
+
+impl MetricFile {
+    pub(super) fn new(profile: WriteProfile) -> Result<MetricFile> {
+        let schema = Table::Metrics.file_schema();
+        let properties = writer_properties(Table::Metrics, profile)?;
+        let writer = ArrowWriter::try_new(Vec::new(), SchemaRef::clone(&schema), Some(properties))?;
+        let (file, columns) = writer.into_serialized_writer()?;
+        let times = Times::new(&schema, profile)?;
+        Ok(MetricFile {
+            schema,
+            profile,
+            file,
+            columns,
+            times,
+            pending: Vec::new(),
+            pending_rows: 0,
+            groups: 0,
+        })
+    }
+
+    /// Takes rows in; writes a row group whenever there are enough.
+    pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let group_rows = self.profile.group_rows(Table::Metrics);
+        let mut offset = 0;
+        while offset < batch.num_rows() {
+            let count = (group_rows - self.pending_rows).min(batch.num_rows() - offset);
+            self.pending.push(batch.slice(offset, count));
+            self.pending_rows += count;
+            offset += count;
+            if self.pending_rows == group_rows {
+                self.write_full_group()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is left and returns the file.
+    pub(super) fn finish(mut self) -> Result<Bytes> {
+        if self.pending_rows > 0 {
+            let rows = concat_batches(&self.schema, &self.pending)?;
+            let starts = metric_starts(&rows);
+            self.write_group(&rows, &starts)?;
+        }
+        self.file.into_inner().map(Bytes::from)
+    }
+
+    fn write_full_group(&mut self) -> Result<()> {
+        let rows = concat_batches(&self.schema, &self.pending)?;
+        let mut starts = metric_starts(&rows);
+        let end = starts.pop_if(|start| *start > rows.num_rows() / 2).unwrap_or(rows.num_rows());
+        self.write_group(&rows.slice(0, end), &starts)?;
+        self.pending = vec![rows.slice(end, rows.num_rows() - end)];
+        self.pending_rows = rows.num_rows() - end;
+        Ok(())
+    }
+
+    fn write_group(&mut self, rows: &RecordBatch, starts: &[usize]) -> Result<()> {
+        let effort = self.profile.value_effort();
+        // No column is nested: a column's place is that of its leaf.
+        let descriptors = self.file.schema_descr().columns().to_vec();
+        let mut writers = self.columns.create_column_writers(self.groups)?.into_iter();
+        let mut group = self.file.next_row_group()?;
+        for ((field, column), descriptor) in self.schema.fields().iter().zip(rows.columns()).zip(descriptors)
+        {
+            let writer = writers.next().ok_or_else(|| missing(field.name()))?;
+            match field.name().as_str() {
+                "ts" => self.times.smallest(self.groups, field, column)?.append_to_row_group(&mut group)?,
+                "value" => {
+                    let values = column.as_primitive::<Float64Type>().values();
+                    values::append(&mut group, descriptor, values, starts, effort)?;
+                }
+                _ => encoded(writer, field, column)?.append_to_row_group(&mut group)?,
+            }
+        }
+        group.close()?;
+        self.groups += 1;
+        Ok(())
+    }
+}
+
+/// Writers of the column of times, one for each encoding.
+struct Times(Vec<ArrowRowGroupWriterFactory>);
+
+impl Times {
+    fn new(schema: &SchemaRef, profile: WriteProfile) -> Result<Times> {
+        let factory = |encoding: &Encoding| {
+            let properties = time_properties(profile, *encoding)?;
+            let unused = ArrowWriter::try_new(std::io::sink(), SchemaRef::clone(schema), Some(properties))?;
+            unused.into_serialized_writer().map(|(_, factory)| factory)
+        };
+        TIME_ENCODINGS.iter().map(factory).collect::<Result<_>>().map(Times)
+    }
+
+    /// `column` in the encoding that takes the fewest bytes.
+    fn smallest(&self, group: usize, field: &Field, column: &ArrayRef) -> Result<ArrowColumnChunk> {
+        let mut best: Option<ArrowColumnChunk> = None;
+        for factory in &self.0 {
+            let mut writers = factory.create_column_writers(group)?;
+            let writer = writers.swap_remove(TIME_COLUMN);
+            let chunk = encoded(writer, field, column)?;
+            let size = |chunk: &ArrowColumnChunk| chunk.close().bytes_written;
+            if best.as_ref().is_none_or(|best| size(&chunk) < size(best)) {
+                best = Some(chunk);
+            }
+        }
+        best.ok_or_else(|| missing(field.name()))
+    }
+}
+
+fn encoded(mut writer: ArrowColumnWriter, field: &Field, column: &ArrayRef) -> Result<ArrowColumnChunk> {
+    for leaf in compute_leaves(field, column)? {
+        writer.write(&leaf)?;
+    }
+    writer.close()
+}
+
+/// Rows at which a metric begins, 0 among them.
+fn metric_starts(rows: &RecordBatch) -> Vec<usize> {
+    let (Some(metrics), Some(ids)) = (rows.column_by_name("metric"), rows.column_by_name("tsid")) else {
+        return vec![0];
+    };
+    let (metrics, ids) = (metrics.as_string::<i32>(), ids.as_primitive::<Int64Type>().values());
+    let begins = |&i: &usize| i == 0 || ids[i - 1] != ids[i] && metrics.value(i - 1) != metrics.value(i);
+    (0..rows.num_rows()).filter(begins).collect()
+}
+
+fn missing(column: &str) -> ParquetError {
+    ParquetError::General(format!("no writer for column `{column}`"))
+}
