@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// What the store can do beyond what it must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Abilities {
-    /// An object can be replaced on condition that it is unchanged (`If-Match`). Local folders cannot.
+    /// An object can be replaced on condition that it is unchanged (`If-Match`).
     pub put_if_match: bool,
 }
 

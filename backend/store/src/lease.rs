@@ -269,10 +269,12 @@ impl Lease {
         let mut version = version;
         for _ in 0..ATTEMPTS {
             let mode = version.take().map_or(PutMode::Create, PutMode::Update);
+            let replaces = matches!(mode, PutMode::Update(_));
             let options = PutOptions { mode, ..PutOptions::default() };
             let put = self.objects.put_opts(&self.key, PutPayload::from(bytes.clone()), options).await;
             let failure = match put {
-                Ok(put) if put.e_tag.is_some() => {
+                // A folder says after a creation what is there now, which may be another's already.
+                Ok(put) if replaces && put.e_tag.is_some() => {
                     *lock(&self.known) = record.clone();
                     return Ok(Some(UpdateVersion { e_tag: put.e_tag, version: put.version }));
                 }

@@ -13,6 +13,11 @@ use super::rows::{Rows, merge_schema};
 use crate::error::Result;
 use crate::tables::Table;
 
+/// Memory of the rows collected, at most, about.
+const BYTES_MAX: usize = 16 << 20;
+/// Batches held for them, at most: stops inputs of tiny batches from piling up.
+const SOURCES_MAX: usize = 256;
+
 /// Rows of one source that follow each other.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
@@ -31,13 +36,14 @@ pub(super) struct Gather {
     sources: Vec<Arc<Rows>>,
     stretches: Vec<Stretch>,
     rows: usize,
+    bytes: usize,
     /// Rows of `series` or `log_streams` whose span is not their own, by place in the batch to come.
     spans: Vec<(usize, Span)>,
 }
 
 impl Gather {
     pub(super) fn new(table: Table) -> Gather {
-        Gather { table, sources: Vec::new(), stretches: Vec::new(), rows: 0, spans: Vec::new() }
+        Gather { table, sources: Vec::new(), stretches: Vec::new(), rows: 0, bytes: 0, spans: Vec::new() }
     }
 
     /// Rows collected.
@@ -45,9 +51,9 @@ impl Gather {
         self.rows
     }
 
-    /// Batches held for the rows collected.
-    pub(super) fn sources(&self) -> usize {
-        self.sources.len()
+    /// Whether the rows, or the batches held for them, take so much memory that they should go.
+    pub(super) fn is_heavy(&self) -> bool {
+        self.bytes > BYTES_MAX || self.sources.len() > SOURCES_MAX
     }
 
     /// Adds rows `start..end` of `rows`; `slot` is where the caller keeps this batch's place in here.
@@ -57,6 +63,7 @@ impl Gather {
         }
         let source = self.source(rows, slot);
         self.rows += end - start;
+        self.bytes += (end - start) * rows.row_bytes();
         match self.stretches.last_mut() {
             Some(last) if last.source == source && last.end == start => last.end = end,
             _ => self.stretches.push(Stretch { source, start, end }),

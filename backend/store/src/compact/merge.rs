@@ -23,9 +23,6 @@ use crate::tables::Table;
 /// A stream of sorted batches with the columns of [`super::rows::merge_schema`].
 pub(super) type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 
-/// Batches held for one batch of output, at most: stops inputs of tiny batches from piling up.
-const SOURCES_MAX: usize = 256;
-
 /// What a merge did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct MergeCounts {
@@ -63,7 +60,7 @@ pub(super) fn merge(
         let end = merge.stretch_end(top);
         merge.take(top, end)?;
         merge.advance(top, end)?;
-        if merge.gather.rows() > batch_rows || merge.gather.sources() > SOURCES_MAX {
+        if merge.gather.rows() > batch_rows || merge.gather.is_heavy() {
             merge.emit(false, emit)?;
         }
     }

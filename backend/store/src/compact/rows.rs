@@ -135,6 +135,7 @@ pub(super) struct Rows {
     pub(super) number: u64,
     pub(super) batch: RecordBatch,
     keys: Vec<Key>,
+    row_bytes: usize,
     /// First row of every group, ascending; begins with 0.
     groups: Vec<u32>,
     /// Rows with the same sort columns as the one before, ascending.
@@ -146,7 +147,8 @@ impl Rows {
     pub(super) fn new(table: Table, number: u64, batch: RecordBatch) -> Result<Rows> {
         let keys = table.sort_columns().iter().map(|name| Key::of(table, &batch, name));
         let keys = keys.collect::<Result<Vec<Key>>>()?;
-        let mut rows = Rows { number, batch, keys, groups: vec![0], repeats: Vec::new() };
+        let row_bytes = batch.get_array_memory_size() / batch.num_rows().max(1);
+        let mut rows = Rows { number, batch, keys, row_bytes, groups: vec![0], repeats: Vec::new() };
         rows.find_groups(table)?;
         rows.check_order(table)?;
         Ok(rows)
@@ -190,6 +192,11 @@ impl Rows {
 
     pub(super) fn len(&self) -> usize {
         self.batch.num_rows()
+    }
+
+    /// Memory a row takes on average.
+    pub(super) fn row_bytes(&self) -> usize {
+        self.row_bytes
     }
 
     /// Compares a row of this batch with one of `other` by all sort columns.

@@ -338,6 +338,13 @@ impl Compactor {
         }
     }
 
+    /// A merge without its commit, as a crash leaves it.
+    #[cfg(test)]
+    pub(super) async fn merge_only(&self, catalog: &Catalog, job: &Job) {
+        let merged = self.merge(catalog, job, &Leading::default(), &ProgressFn::default()).await;
+        assert!(merged.is_ok_and(|merged| !merged.files.is_empty()));
+    }
+
     /// Tells damage from absence and from what is only passing.
     async fn explain(&self, catalog: &Catalog, job: &Job, failure: MergeFailure) -> Failure {
         let MergeFailure { input, error } = failure;

@@ -98,7 +98,7 @@ async fn good_stores_pass_and_are_left_clean() {
 
     let dir = tempfile::tempdir().unwrap();
     let folder = DurableFolder::open(dir.path().to_owned()).unwrap();
-    assert_eq!(check(&folder, &Path::default()).await.unwrap(), Abilities { put_if_match: false });
+    assert_eq!(check(&folder, &Path::default()).await.unwrap(), Abilities { put_if_match: true });
     assert!(keys(&folder).await.is_empty());
 }
 

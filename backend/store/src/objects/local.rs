@@ -2,14 +2,17 @@
 //!
 //! `object_store`'s own `LocalFileSystem` never calls fsync, so that after a power cut a commit may name files
 //! whose content is gone. Here the bytes are synced before the name appears, and the name before the write
-//! returns. Reads, listings and deletes are `LocalFileSystem`'s.
+//! returns. Replacing an object on condition that it is unchanged, which `LocalFileSystem` cannot, is done
+//! under a file lock, so that processes on one machine may share a folder. Reads, listings and deletes are
+//! `LocalFileSystem`'s.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,11 +21,15 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UpdateVersion,
+    UploadPart,
 };
 use uuid::Uuid;
 
 const STORE: &str = "DurableFolder";
+/// How often and how long apart the lock of conditional updates is tried: an update takes two fsyncs.
+const LOCK_ATTEMPTS: u32 = 500;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A folder of the local file system.
 #[derive(Clone, Debug)]
@@ -39,6 +46,38 @@ impl DurableFolder {
         let inner = LocalFileSystem::new_with_prefix(&root).map_err(io::Error::other).map_err(failed)?;
         Ok(DurableFolder { inner: Arc::new(inner), root })
     }
+}
+
+impl DurableFolder {
+    /// Keeps other processes' conditional updates out; fails where the object is no longer at `version`.
+    async fn lock_unchanged(&self, location: &Path, version: &UpdateVersion) -> Result<File> {
+        // Hidden from listings, see `write_durably`.
+        let path = self.root.join("update#0");
+        let lock = blocking(location, move || lock_file(&path)).await?;
+        let found = match self.inner.head(location).await {
+            Ok(meta) => meta.e_tag,
+            Err(object_store::Error::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        if found.is_some() && found == version.e_tag {
+            return Ok(lock);
+        }
+        let source = format!("it is at {found:?}, not at {:?}", version.e_tag);
+        Err(object_store::Error::Precondition { path: location.to_string(), source: source.into() })
+    }
+}
+
+/// Waits for the lock; the system gives it up when its holder ends, however it ends.
+fn lock_file(path: &FilePath) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::TimedOut, "another process keeps the lock of conditional updates"))
 }
 
 impl fmt::Display for DurableFolder {
@@ -116,13 +155,17 @@ async fn blocking<T: Send + 'static>(
 #[async_trait]
 impl ObjectStore for DurableFolder {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        if matches!(opts.mode, PutMode::Update(_)) {
-            let operation = "put with `PutMode::Update`".to_owned();
-            return Err(object_store::Error::NotImplemented { operation, implementer: self.to_string() });
-        }
         let target = self.inner.path_to_filesystem(location)?;
-        blocking(location, move || write_durably(&target, &payload, &opts.mode)).await?;
+        let lock = match &opts.mode {
+            PutMode::Update(version) => Some(self.lock_unchanged(location, version).await?),
+            _ => None,
+        };
+        // The lock goes into the closure: it is held until the write is done, also where nobody waits for it;
+        // and then until it is known which version this write made.
+        let write = move || write_durably(&target, &payload, &opts.mode).map(|()| lock);
+        let lock = blocking(location, write).await?;
         let meta = self.inner.head(location).await?;
+        drop(lock);
         Ok(PutResult { e_tag: meta.e_tag, version: None })
     }
 

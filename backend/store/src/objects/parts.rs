@@ -13,8 +13,14 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{MULTIPART_FROM, PART_BYTES, PARTS_AT_ONCE};
 use crate::error::{Error, Result};
+
+/// Size of a part: the least S3 takes. Smaller than that of [`super::upload`], since here parts cost memory.
+const PART_BYTES: usize = 5 << 20;
+/// Objects up to this size go up in one request.
+const WHOLE_BYTES: usize = 2 * PART_BYTES;
+/// Parts on their way at once.
+const PARTS_AT_ONCE: usize = 2;
 
 enum Part {
     Bytes(Bytes),
@@ -98,7 +104,7 @@ async fn upload(objects: Arc<dyn ObjectStore>, key: Path, mut parts: mpsc::Recei
     let failed = |source| Error::object("write", &key, source);
     let mut pieces: Vec<Bytes> = Vec::new();
     let mut size = 0;
-    while size <= MULTIPART_FROM {
+    while size <= WHOLE_BYTES {
         match parts.recv().await {
             Some(Part::Bytes(bytes)) => {
                 size += bytes.len();

@@ -70,16 +70,45 @@ async fn a_large_object_goes_into_a_folder_in_parts() {
     assert_eq!(folder.get(&key).await.unwrap().bytes().await.unwrap(), bytes);
 }
 
-#[tokio::test]
-async fn replacing_on_condition_is_refused_by_a_folder_not_ignored() {
+/// A counter that tasks over several opened folders, as of several processes, raise by put-if-match.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_folder_replaces_an_object_only_where_it_is_unchanged() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = DurableFolder::open(dir.path().to_owned()).unwrap();
-    let key = Path::from("x");
-    folder.put(&key, PutPayload::from_static(b"1")).await.unwrap();
-    let version = object_store::UpdateVersion { e_tag: Some("stale".to_owned()), version: None };
-    let options = PutOptions { mode: PutMode::Update(version), ..PutOptions::default() };
-    let error = folder.put_opts(&key, PutPayload::from_static(b"2"), options).await.unwrap_err();
-    assert!(matches!(error, object_store::Error::NotImplemented { .. }), "{error}");
+    let key = Path::from("deep/counter");
+    let open = || DurableFolder::open(dir.path().to_owned()).unwrap();
+    open().put(&key, PutPayload::from_static(b"0")).await.unwrap();
+    let raise = async |folder: DurableFolder, key: Path| {
+        let (mut raised, mut refused) = (0, 0);
+        while raised < 15 {
+            let found = folder.get(&key).await.unwrap();
+            let version = object_store::UpdateVersion { e_tag: found.meta.e_tag.clone(), version: None };
+            let count: u32 =
+                String::from_utf8(found.bytes().await.unwrap().to_vec()).unwrap().parse().unwrap();
+            let options = PutOptions { mode: PutMode::Update(version), ..PutOptions::default() };
+            let payload = PutPayload::from((count + 1).to_string().into_bytes());
+            match folder.put_opts(&key, payload, options).await {
+                Ok(_) => raised += 1,
+                Err(object_store::Error::Precondition { .. }) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        refused
+    };
+    let tasks: Vec<_> = (0..4).map(|_| tokio::spawn(raise(open(), key.clone()))).collect();
+    let mut refused = 0;
+    for task in tasks {
+        refused += task.await.unwrap();
+    }
+    assert_eq!(open().get(&key).await.unwrap().bytes().await.unwrap(), "60", "{refused} refused");
+    let listed: Vec<_> = open().list(None).try_collect::<Vec<_>>().await.unwrap();
+    assert_eq!(listed.len(), 1, "the lock does not show");
+
+    for (key, e_tag) in [(&key, Some("stale".to_owned())), (&key, None), (&Path::from("gone"), None)] {
+        let version = object_store::UpdateVersion { e_tag, version: None };
+        let options = PutOptions { mode: PutMode::Update(version), ..PutOptions::default() };
+        let error = open().put_opts(key, PutPayload::from_static(b"2"), options).await.unwrap_err();
+        assert!(matches!(error, object_store::Error::Precondition { .. }), "{error}");
+    }
 }
 
 #[test]

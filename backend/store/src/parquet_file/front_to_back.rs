@@ -29,12 +29,12 @@ use crate::catalog::DataFile;
 use crate::error::{Error, Result};
 
 /// Files up to this size are fetched whole.
-const WHOLE_BYTES: u64 = 4 << 20;
+const WHOLE_BYTES: u64 = 1 << 20;
 /// Largest row group of a larger file, in bytes of the file; more would not fit into memory beside others.
 const PIECE_BYTES_MAX: u64 = 512 << 20;
 /// Rows of a batch, at most and at least, and the bytes it is to have.
-const BATCH_ROWS: Range<usize> = 64..8_192;
-const BATCH_BYTES: i64 = 2 << 20;
+const BATCH_ROWS: Range<usize> = 16..8_192;
+const BATCH_BYTES: i64 = 1 << 20;
 
 /// An open file whose rows are still to be read.
 pub(crate) struct FrontToBack {
@@ -218,6 +218,9 @@ impl FileBatches {
                 self.reader = None;
             }
             if let Some(group) = self.groups.pop() {
+                if group >= self.footer.metadata().num_row_groups() {
+                    continue;
+                }
                 self.reader = Some(self.open_group(group)?);
                 continue;
             }

@@ -249,12 +249,14 @@ fn every_table_keeps_all_its_columns_and_rows() {
                 let mut rows: Vec<String> = (0..batch.num_rows())
                     .map(|row| {
                         let cells = batch.columns().iter().map(|column| {
-                            match column.as_primitive_opt::<Float64Type>() {
-                                Some(floats) if floats.is_valid(row) => {
-                                    format!("{:x}", floats.value(row).to_bits())
-                                }
-                                _ => arrow::util::display::array_value_to_string(column, row).unwrap(),
+                            if let Some(floats) = column.as_primitive_opt::<Float64Type>() {
+                                let bits = floats.value(row).to_bits();
+                                return format!("{:?}", floats.is_valid(row).then_some(bits));
                             }
+                            if let Some(times) = column.as_primitive_opt::<TimestampMicrosecondType>() {
+                                return format!("{:?}", times.is_valid(row).then_some(times.value(row)));
+                            }
+                            arrow::util::display::array_value_to_string(column, row).unwrap()
                         });
                         cells.collect::<Vec<_>>().join("|")
                     })
