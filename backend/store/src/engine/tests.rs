@@ -21,6 +21,7 @@ use crate::wal::sim::{Rng, SimDisk, seeds};
 mod crash;
 mod failing;
 mod hot;
+mod late;
 mod reading;
 mod writing;
 
