@@ -11,7 +11,6 @@ use datafusion::common::DataFusionError;
 use datafusion::common::config::Dialect;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::disk_manager::{DiskManager, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry, ObjectStoreUrl};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -32,6 +31,7 @@ use crate::error::{LimitNames, QueryError, QueryErrorKind, Result, from_store, t
 use crate::functions;
 use crate::hint::{did_you_mean, list};
 use crate::plan_thread;
+use crate::pool::QueryPool;
 use crate::prom::PromEngine;
 use crate::sandbox::{self, Checked};
 use crate::scan::{Reading, STORE_URL};
@@ -191,9 +191,13 @@ impl Engine {
         stores.deregister_store(ObjectStoreUrl::local_filesystem().as_ref())?;
         stores.register_store(ObjectStoreUrl::parse(STORE_URL)?.as_ref(), Arc::clone(snapshot.objects()));
         RuntimeEnvBuilder::from_runtime_env(&self.0.runtime)
-            .with_memory_pool(Arc::new(FairSpillPool::new(self.0.config.memory_limit)))
+            .with_memory_pool(Arc::new(self.pool()))
             .with_object_store_registry(Arc::new(stores))
             .build()
+    }
+
+    fn pool(&self) -> QueryPool {
+        QueryPool::new(self.0.config.memory_limit, self.0.config.ledger.as_ref().map(Arc::clone))
     }
 
     fn limit_names(&self) -> LimitNames {

@@ -20,6 +20,7 @@ mod functions;
 mod hint;
 mod info;
 mod plan_thread;
+mod pool;
 pub mod prom;
 mod sandbox;
 mod scan;

@@ -28,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Folder for the write-ahead log and, by default, the tables.
     pub(crate) data_dir: PathBuf,
+    /// Memory for rows, caches and queries together; by default half of the machine's or the container's.
+    pub(crate) memory_limit: Option<ByteSize>,
     /// Defaults for every scrape, as in Prometheus.
     pub(crate) global: Global,
     /// Prometheus scrape configurations.
@@ -51,6 +53,7 @@ impl Default for Config {
         Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
             data_dir: PathBuf::from("./atl-data"),
+            memory_limit: None,
             global: Global::default(),
             scrape_configs: Vec::new(),
             builtin: BuiltinConfig::default(),
@@ -119,6 +122,10 @@ pub(crate) struct StoreConfig {
     pub(crate) path_style: Option<bool>,
     /// How often rows move from memory to Parquet.
     pub(crate) flush_interval: PromDuration,
+    /// How long rows stay in memory after they have moved to Parquet, so that questions about them read no file.
+    pub(crate) hot_window: PromDuration,
+    /// How far behind the newest sample of its series one may be and count as out of order only.
+    pub(crate) out_of_order_window: PromDuration,
     /// The write-ahead log may grow to this size before writes are refused.
     pub(crate) wal_bytes_max: ByteSize,
     /// Days each table is kept.
@@ -137,6 +144,8 @@ impl Default for StoreConfig {
             secret_access_key_file: None,
             path_style: None,
             flush_interval: PromDuration(Duration::from_secs(300)),
+            hot_window: PromDuration(Duration::from_secs(2 * 3600)),
+            out_of_order_window: PromDuration(Duration::from_secs(2 * 3600)),
             wal_bytes_max: ByteSize(4 << 30),
             retention: RetentionConfig::default(),
         }

@@ -63,7 +63,7 @@ async fn serve(arguments: ServeArguments) -> Result<(), ServeError> {
     let limits = config.limits.clone();
     let ingest = Arc::new(Ingest::new(Arc::clone(&store), limits, Arc::clone(&clock)));
     let snapshots = Arc::clone(&store);
-    let query = Engine::new(query_config(&config), Arc::new(move || snapshots.snapshot()))?;
+    let query = Engine::new(server_query_config(&config, &store), Arc::new(move || snapshots.snapshot()))?;
     let sink = Arc::new(IngestSink(Arc::clone(&ingest)));
     let facts = Facts { clock, hostname, listen: address, store_url: config.store_url(), config_path };
     let jobs = builtin::jobs(&config, address, &facts.hostname, facts.config_folder())?;
@@ -241,6 +241,9 @@ fn store_config(config: &Config) -> store::Config {
         data_dir: config.data_dir.clone(),
         flush_interval: config.store.flush_interval.0,
         wal_bytes_max: config.store.wal_bytes_max.0,
+        memory_limit: config.memory_limit.map_or_else(store::memory::Ledger::default_limit, |limit| limit.0),
+        hot_window: config.store.hot_window.0,
+        out_of_order_window: config.store.out_of_order_window.0,
         retention: store::Retention {
             metrics_days: retention.metrics.limit(),
             logs_days: retention.logs.limit(),
@@ -259,6 +262,22 @@ pub(crate) fn query_config(config: &Config) -> query::Config {
         max_concurrent: config.query.max_concurrent,
         prom: prom_config(config),
         ..query::Config::default()
+    }
+}
+
+/// The same for a server: queries share its memory, and spill into its folder.
+fn server_query_config(config: &Config, store: &Store) -> query::Config {
+    let directory = config.data_dir.join("spill");
+    // What a killed process left behind; the store holds the folder's lock, so that it is nobody else's.
+    if let Err(error) = std::fs::remove_dir_all(&directory)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, path = %directory.display(), "old temporary files cannot be removed");
+    }
+    query::Config {
+        ledger: Some(Arc::clone(store.ledger())),
+        spill: query::Spill { directory: Some(directory), ..query::Spill::default() },
+        ..query_config(config)
     }
 }
 

@@ -36,6 +36,9 @@ pub struct Config {
     pub hot_bytes_max: u64,
     /// Size of the log entries among them, which take far more memory than samples.
     pub hot_logs_bytes_max: u64,
+    /// Memory the process may account for: rows, label sets, indexes and caches of the store, and what queries
+    /// reserve. The store gives up hot rows and caches before it refuses batches.
+    pub memory_limit: u64,
     /// How far behind the newest sample of its series one may be and count as out of order; further behind
     /// it counts as too old. Both are stored.
     pub out_of_order_window: Duration,
@@ -109,6 +112,7 @@ impl Default for Config {
             head_bytes_max: 2 << 30,
             hot_window: Duration::from_secs(2 * 3600),
             hot_bytes_max: 512 << 20,
+            memory_limit: crate::memory::Ledger::default_limit(),
             hot_logs_bytes_max: 64 << 20,
             out_of_order_window: Duration::from_secs(2 * 3600),
             reject_older_than: None,

@@ -43,6 +43,7 @@ use crate::error::{Error, Result};
 use crate::head::metadata::{MetadataByFamily, MetadataMap};
 use crate::index::files::FileIndexCounters;
 use crate::lease::Lease;
+use crate::memory::Ledger;
 use crate::parquet_file::WrittenFile;
 use crate::snapshot::Snapshot;
 use crate::stats::{Counters, HeadStats, HotStats, IndexStats, StoreStats};
@@ -78,6 +79,7 @@ pub(crate) struct Inner {
     view: Arc<ArcSwap<View>>,
     metadata: Arc<MetadataMap>,
     counters: Arc<Counters>,
+    ledger: Arc<Ledger>,
     replay: OnceLock<ReplayReport>,
     commands: mpsc::Sender<Command>,
     queue: Arc<Semaphore>,
@@ -205,6 +207,7 @@ impl Store {
             index: inner.index_stats(),
             compaction: inner.compactor.stats(),
             lease: inner.lease.stats(),
+            memory: inner.ledger.stats(),
             replay: inner.replay.get().cloned().unwrap_or_default(),
         }
     }
@@ -212,6 +215,11 @@ impl Store {
     /// The tables' files.
     pub fn catalog(&self) -> &Catalog {
         &self.inner.catalog
+    }
+
+    /// The account of the process's memory, for queries to reserve theirs.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.inner.ledger
     }
 
     /// What sources told of metric families.
@@ -310,6 +318,7 @@ impl Inner {
         let checks = [
             ("the log", wal_bytes, self.config.wal_bytes_max),
             ("the head", self.view.load().heap_bytes(), self.config.head_bytes_max),
+            ("the process's memory", self.ledger.used(), self.ledger.limit()),
         ];
         for (what, size, limit) in checks {
             if size > limit {

@@ -26,6 +26,8 @@ pub struct StoreStats {
     pub compaction: CompactionStats,
     /// Who maintains the tables.
     pub lease: LeaseStats,
+    /// The process's memory.
+    pub memory: crate::memory::LedgerStats,
     /// What was found in the log when the store was opened.
     pub replay: ReplayReport,
 }

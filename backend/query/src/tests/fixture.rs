@@ -31,7 +31,7 @@ impl Fixture {
         let settings = store::Config {
             data_dir: directory.path().join("wal"),
             flush_interval: Duration::from_secs(3600),
-            // What was flushed is to be read from files.
+            // What is flushed is read from files.
             hot_window: Duration::ZERO,
             ..store::Config::default()
         };

@@ -116,7 +116,7 @@ pub(super) fn command(command: StoreCommand) -> ExitCode {
                 verify::verify(&place.open(Access::Read).await?, &which, deep).await
             }
             StoreCommand::Compact { place, which, all } => {
-                compact::compact(place.open(Access::Write).await?, &which, all).await
+                compact::compact(&place.open(Access::Write).await?, &which, all).await
             }
             StoreCommand::Vacuum { place, grace } => {
                 let grace = parse_duration(&grace).map_err(|error| format!("--grace: {error}"))?;
@@ -134,7 +134,7 @@ enum Access {
 }
 
 impl Place {
-    async fn open(&self, access: Access) -> Result<Arc<Catalog>, CliError> {
+    async fn open(&self, access: Access) -> Result<Catalog, CliError> {
         let default = Path::new(serve::DEFAULT_CONFIG);
         let mut config = match self.config.as_deref().or(default.exists().then_some(default)) {
             Some(path) => Config::load(path)?,
@@ -149,13 +149,15 @@ impl Place {
             Access::Read => Catalog::open_read_only(store, prefix, clock).await?,
             Access::Write => Catalog::open(store, prefix, clock).await?,
         };
-        Ok(Arc::new(catalog))
+        Ok(catalog)
     }
 }
 
 async fn vacuum(catalog: &Catalog, grace: Duration) -> Result<(), CliError> {
     if grace < store::VACUUM_GRACE_MIN {
-        return Err("--grace must be at least 1h: queries that run now read files removed a moment ago".into());
+        return Err(
+            "--grace must be at least 1h: queries that run now read files removed a moment ago".into()
+        );
     }
     let report = catalog.vacuum(grace).await?;
     say(&format!("{} files deleted, {}", report.files, size(report.bytes)));

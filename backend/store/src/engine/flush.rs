@@ -208,7 +208,7 @@ impl Inner {
         self.update_hot(|view| view.hot.expire(now_ms, &self.config));
     }
 
-    fn update_hot(&self, change: impl Fn(&mut View)) {
+    pub(crate) fn update_hot(&self, change: impl Fn(&mut View)) {
         view::update(&self.view, |view| {
             change(view);
             view.show();

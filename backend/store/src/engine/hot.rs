@@ -160,6 +160,11 @@ impl Hot {
         self.shrink(config.hot_bytes_max, |_| true);
     }
 
+    /// Drops the oldest blocks until `bytes` have become free, or none is left.
+    pub(crate) fn give_up(&mut self, bytes: u64) {
+        self.shrink(self.bytes().saturating_sub(bytes), |_| true);
+    }
+
     /// Drops the oldest of the blocks for which `of` holds until those have at most `bytes_max` bytes.
     fn shrink(&mut self, bytes_max: u64, of: impl Fn(&HotBlock) -> bool) {
         let mut bytes: u64 = self.blocks.iter().filter(|block| of(block)).map(|block| block.bytes()).sum();

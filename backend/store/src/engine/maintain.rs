@@ -127,6 +127,23 @@ impl Inner {
         outcome
     }
 
+    /// Bytes of rows, label sets, indexes and caches.
+    fn accounted_bytes(&self) -> u64 {
+        let index = self.index_stats();
+        self.head_stats().bytes + index.live_bytes + index.file_bytes
+    }
+
+    /// Hot rows go first, since files have them; then unflushed ones become files.
+    fn give_up_memory(&self, bytes: u64) {
+        let before = self.view.load().hot.bytes();
+        self.update_hot(|view| view.hot.give_up(bytes));
+        let freed = before.saturating_sub(self.view.load().hot.bytes());
+        tracing::debug!(bytes, freed, "memory is short");
+        if freed < bytes {
+            self.flush_wanted.notify_one();
+        }
+    }
+
     fn note_failure(&self, work: &str, outcome: Result<()>) {
         if let Err(error) = outcome {
             Counters::bump(&self.counters.maintenance_failures);
@@ -196,6 +213,24 @@ pub(crate) async fn run_vacuum(inner: Arc<Inner>, stop: CancellationToken) {
             wait = wait.min(AGAIN);
         }
         inner.note_failure("vacuum", outcome.map(|_| ()));
+    }
+}
+
+/// How often the memory is looked at.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Keeps the account of the memory and gives up what can be done without where it runs short, until told to
+/// stop.
+pub(crate) async fn run_memory(inner: Arc<Inner>, stop: CancellationToken) {
+    loop {
+        let excess = inner.ledger.set_store(inner.accounted_bytes());
+        if excess > 0 {
+            inner.give_up_memory(excess);
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(MEMORY_INTERVAL) => {}
+        }
     }
 }
 

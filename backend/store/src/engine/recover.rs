@@ -32,6 +32,7 @@ use crate::head::generation::{Generation, Registries, TableSet};
 use crate::head::metadata::MetadataMap;
 use crate::head::series_rows::Committed;
 use crate::lease::Lease;
+use crate::memory::Ledger;
 use crate::stats::Counters;
 use crate::tables::Table;
 use crate::wal::Lsn;
@@ -94,6 +95,7 @@ pub(crate) async fn open(
         view: Arc::new(ArcSwap::from_pointee(view)),
         metadata: Arc::new(MetadataMap::default()),
         counters: Arc::new(Counters::default()),
+        ledger: Ledger::new(config.memory_limit),
         replay: OnceLock::new(),
         commands,
         queue: Arc::new(Semaphore::new(permits)),
@@ -116,6 +118,7 @@ pub(crate) async fn open(
         tokio::spawn(flush::run(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_retention(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_vacuum(Arc::clone(&inner), stop.clone())),
+        tokio::spawn(maintain::run_memory(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_index(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_compaction(Arc::clone(&inner), stop.clone())),
     ];

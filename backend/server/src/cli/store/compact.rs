@@ -14,7 +14,7 @@ use super::super::{say, tell};
 use super::{Which, progress, size};
 
 /// Merges what `which` names; with `all` also files that are still young.
-pub(super) async fn compact(catalog: Arc<Catalog>, which: &Which, all: bool) -> Result<(), CliError> {
+pub(super) async fn compact(catalog: &Catalog, which: &Which, all: bool) -> Result<(), CliError> {
     let scope = CompactionScope {
         tables: which.table.into_iter().collect(),
         first_day: which.day,
@@ -23,7 +23,7 @@ pub(super) async fn compact(catalog: Arc<Catalog>, which: &Which, all: bool) -> 
     };
     let bar = Arc::new(Mutex::new(None));
     let shown = ProgressFn::new(move |step| show(&bar, &step));
-    let report = compact_catalog(&catalog, CompactionPolicy::default(), &scope, &shown).await?;
+    let report = compact_catalog(catalog, CompactionPolicy::default(), &scope, &shown).await?;
     let CompactionReport { files_in, files_out, bytes_in, bytes_out, duplicates, .. } = report;
     say(&format!("{files_in} files of {} became {files_out} of {}", size(bytes_in), size(bytes_out)));
     if duplicates > 0 {

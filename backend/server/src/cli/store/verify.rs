@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use store::parquet_file::{Footers, ReadOptions, read_batches};
 use store::{Catalog, DataFile, Table};
 
@@ -47,8 +48,11 @@ async fn check(catalog: &Catalog, file: &DataFile, deep: bool) -> Result<Option<
     let checksum = store::inspect::verify(catalog.objects().as_ref(), file).await?;
     if deep {
         let footers = Footers::default();
-        let batches = read_batches(catalog.objects(), &footers, file, &ReadOptions::default()).await?;
-        let rows: usize = batches.iter().map(|batch| batch.num_rows()).sum();
+        let mut batches = read_batches(catalog.objects(), &footers, file, &ReadOptions::default()).await?;
+        let mut rows = 0;
+        while let Some(batch) = batches.try_next().await? {
+            rows += batch.num_rows();
+        }
         if file.rows > 0 && rows as u64 != file.rows {
             return Err(format!("{rows} rows instead of {}", file.rows).into());
         }

@@ -75,7 +75,10 @@ async fn write(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> 
         Ok(Ok(decoded)) => decoded,
         Ok(Err(error)) => {
             let too_large = error.is_too_large();
-            return refuse(if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST }, &error);
+            return refuse(
+                if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST },
+                &error,
+            );
         }
         Err(error) => return refuse(StatusCode::INTERNAL_SERVER_ERROR, &error),
     };
@@ -94,7 +97,8 @@ async fn store(app: &App, version: Version, decoded: Decoded) -> Response {
         Ok(Receipt::Stored { points, rejections, .. }) => {
             written.samples = points;
             let reasons = rejections.iter().filter(|(reason, _)| reason.is_loss());
-            faults.extend(reasons.map(|(reason, rows)| format!("{rows} samples refused: {reason}")));
+            faults
+                .extend(reasons.map(|(reason, rows)| format!("{rows} samples refused: {}", reason.as_str())));
         }
         Ok(Receipt::Duplicate) => {}
         Err(error) => return unavailable(&error),
