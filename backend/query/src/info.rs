@@ -36,7 +36,7 @@ pub struct TableInfo {
     /// Its columns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<ColumnInfo>,
-    /// Rows in committed files and head; about, since repeated samples in the head count twice.
+    /// Rows in committed files and those in none yet; about, since repeated samples of these count twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
     /// Bytes of committed files.
@@ -112,11 +112,12 @@ impl Engine {
 }
 
 fn table_info(snapshot: &Snapshot, table: Table) -> TableInfo {
-    let files = snapshot.files(table);
+    // Not the files a query reads: those leave out what is in memory and in files.
+    let files = snapshot.all_files(table);
     TableInfo {
         name: table.name().to_owned(),
         columns: table.sql_schema().fields().iter().map(column).collect(),
-        rows: Some(files.iter().map(|file| file.rows).sum::<u64>() + snapshot.head_rows(table)),
+        rows: Some(files.iter().map(|file| file.rows).sum::<u64>() + snapshot.unflushed_rows(table)),
         bytes: Some(files.iter().map(|file| file.size).sum()),
         files: Some(files.len()),
         min_ts: files.iter().filter_map(|file| file.stats.min_ts_us).min().and_then(crate::formats::rfc3339),

@@ -18,6 +18,7 @@ use crate::dedup::{BatchKey, Dedup};
 use crate::error::{Error, Result};
 use crate::head::generation::{Generation, Registries, Resolved};
 use crate::head::metadata::MetadataMap;
+use crate::head::registry::Registry;
 use crate::stats::Counters;
 use crate::tables::Table;
 use crate::wal::Lsn;
@@ -254,8 +255,8 @@ impl Appender {
     fn rotate(&mut self) {
         let view = self.view.load_full();
         // Label sets stay for as long as rows in memory refer to them: they are shared, and counted here.
-        let series = self.registries.series.forget_if_due(view.first_sequence(Table::Metrics));
-        let streams = self.registries.streams.forget_if_due(view.first_sequence(Table::Logs));
+        let series = forget(&mut self.registries.series, &view, Table::Metrics);
+        let streams = forget(&mut self.registries.streams, &view, Table::Logs);
         let ends = view.active.rows() > 0;
         if ends || series || streams {
             let next = Arc::new(view.active.successor());
@@ -298,4 +299,14 @@ impl Appender {
         counters.remembered_batches.store(self.dedup.len() as u64, Relaxed);
         counters.forgotten_batches.store(self.dedup.forgotten_early(), Relaxed);
     }
+}
+
+/// Forgets label sets that no rows in memory refer to any more, if it is time.
+fn forget(registry: &mut Registry, view: &View, table: Table) -> bool {
+    let sets = |generation: &Arc<Generation>| match table {
+        Table::Logs => generation.logs.stream_count(),
+        _ => generation.metrics.series_count(),
+    };
+    let used = view.generations(table).iter().map(sets).max().unwrap_or(0);
+    registry.forget_if_due(view.first_sequence(table), view.active.sequence, used)
 }

@@ -22,6 +22,7 @@ mod compacting;
 mod crash;
 mod failing;
 mod hot;
+mod late;
 mod reading;
 mod writing;
 

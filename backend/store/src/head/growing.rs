@@ -169,13 +169,11 @@ impl Growing {
 
     /// Adds copies of the series with these ids to `found`.
     pub(crate) fn series_by_ids(&self, tsids: &[i64], found: &mut Vec<Series>) {
-        for (number, shard) in self.shards.iter().enumerate() {
-            let shard = read(shard);
-            for tsid in tsids.iter().filter(|tsid| shard_of(**tsid) == number) {
-                if let Some(place) = shard.by_id.get(tsid) {
-                    let open = &shard.series[*place as usize];
-                    found.push(Series { chunk: open.chunk.encoded(), ..open.without_samples() });
-                }
+        for tsid in tsids {
+            let shard = read(&self.shards[shard_of(*tsid)]);
+            if let Some(place) = shard.by_id.get(tsid) {
+                let open = &shard.series[*place as usize];
+                found.push(Series { chunk: open.chunk.encoded(), ..open.without_samples() });
             }
         }
     }

@@ -37,6 +37,8 @@ pub(crate) struct Registry {
     label_bytes: usize,
     /// Number of sets that were left when some were forgotten last.
     left: usize,
+    /// The newest generation at that time.
+    forgot_at: u32,
     /// Times of samples of sets that are not here.
     pub(crate) past: Past,
 }
@@ -76,6 +78,7 @@ impl Registry {
             index: Arc::new(LiveIndex::new(key_label(table), index_wanted)),
             label_bytes: 0,
             left: 0,
+            forgot_at: 0,
             past: Past::default(),
         }
     }
@@ -146,12 +149,16 @@ impl Registry {
             + map_bytes(self.by_hash.capacity(), size_of::<(u64, RegistryIndex)>())
     }
 
-    /// Forgets as [`Registry::forget_before`] where enough sets have come since the last time; tells whether
-    /// it did.
-    pub(crate) fn forget_if_due(&mut self, sequence: u32) -> bool {
-        let due = self.entries.len() > self.left + self.left / 4 + 1_024;
+    /// Forgets as [`Registry::forget_before`] where there may be many sets to forget: more than the `used` sets
+    /// of one generation, and since the last time either many have come or every generation of that time has
+    /// gone. `newest`: the sequence of the newest generation. Tells whether it did.
+    pub(crate) fn forget_if_due(&mut self, sequence: u32, newest: u32, used: u64) -> bool {
+        let many = |than: usize| self.entries.len() > than + than / 4 + 1_024;
+        let due = many(usize::try_from(used).unwrap_or(usize::MAX / 2))
+            && (many(self.left) || sequence > self.forgot_at);
         if due {
             self.forget_before(sequence);
+            self.forgot_at = newest;
         }
         due
     }

@@ -26,6 +26,8 @@ impl Rig {
             data_dir: dir.path().join("data"),
             group_wait: Duration::ZERO,
             flush_interval: Duration::from_secs(1 << 30),
+            // The index of files is asked as soon as rows are in files.
+            hot_window: Duration::ZERO,
             ..Config::default()
         };
         Rig { _dir: dir, config, objects: Arc::new(InMemory::new()), clock: noon() }
