@@ -34,7 +34,8 @@ async fn main() -> Outcome<()> {
     let begun = Instant::now();
     let mut bytes = 0;
     for hour in 0..hours {
-        let rows = (0..series).step_by(100).map(|first| rows(hour, first..(first + 100).min(series), samples));
+        let rows =
+            (0..series).step_by(100).map(|first| rows(hour, first..(first + 100).min(series), samples));
         let rows = rows.collect::<Outcome<Vec<RecordBatch>>>()?;
         let tags = FileTags { level: 1, may_repeat: false };
         let file = catalog.write_file(Table::Metrics, DAY, rows, WriteProfile::Flush, tags).await?;
@@ -63,7 +64,10 @@ fn rows(hour: usize, series: std::ops::Range<usize>, samples: usize) -> Outcome<
     let of_series = |i: usize| series.start + i / samples;
     let time = |i: usize| {
         let (series, sample) = (of_series(i) as i64, (i % samples) as i64);
-        start + sample * (3_600_000_000 / samples as i64) + series % 4 * 3_750_000 + (sample * 7_919) % 5 * 1_000
+        start
+            + sample * (3_600_000_000 / samples as i64)
+            + series % 4 * 3_750_000
+            + (sample * 7_919) % 5 * 1_000
     };
     let value = |i: usize| {
         let (series, sample) = (of_series(i), hour * samples + i % samples);

@@ -150,7 +150,9 @@ impl Config {
             return refuse("`flush_file_rows` and `flush_rows` must be at least 1");
         }
         if self.compaction_interval < Duration::from_secs(1) || self.lease.ttl < Duration::from_secs(3) {
-            return refuse("`compaction_interval` is less than a second or the lease's `ttl` less than three");
+            return refuse(
+                "`compaction_interval` is less than a second or the lease's `ttl` less than three",
+            );
         }
         self.compaction.validate()?;
         if self.vacuum_grace < Duration::from_secs(3600) {

@@ -16,9 +16,7 @@ use std::time::Duration;
 
 use model::Clock;
 use object_store::path::Path;
-use object_store::{
-    Error as E, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
-};
+use object_store::{Error as E, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
@@ -253,7 +251,8 @@ impl Lease {
         if size > RECORD_BYTES_MAX {
             return Err(Error::TooLarge { what: self.key.to_string(), size, limit: RECORD_BYTES_MAX });
         }
-        let version = UpdateVersion { e_tag: answer.meta.e_tag.clone(), version: answer.meta.version.clone() };
+        let version =
+            UpdateVersion { e_tag: answer.meta.e_tag.clone(), version: answer.meta.version.clone() };
         let bytes = answer.bytes().await.map_err(failed)?;
         let record: Record = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
             warn!(key = %self.key, %error, "the lease cannot be read and is taken for given back");

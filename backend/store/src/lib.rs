@@ -5,9 +5,9 @@
 //! Parquet and the local disk; knows nothing of HTTP, SQL, PromQL or LogQL.
 
 pub mod catalog;
+pub mod compact;
 pub mod config;
 pub mod contract;
-pub mod compact;
 mod dedup;
 mod delta;
 pub mod duplicates;
@@ -40,10 +40,10 @@ pub use engine::Store;
 pub use engine::append::Appended;
 pub use engine::flush::FlushReport;
 pub use error::{Error, Result};
-pub use lease::{Leadership, Lease, LeaseSettings, LeaseStats};
 pub use head::metadata::MetadataByFamily;
 pub use index::cardinality::{Cardinality, Count};
 pub use index::query::LabelTexts;
+pub use lease::{Leadership, Lease, LeaseSettings, LeaseStats};
 pub use parquet_file::{FileStats, FileTags, WriteProfile, WrittenFile};
 pub use retention::{VACUUM_GRACE_MIN, VacuumReport};
 pub use series_files::{SeriesEntry, SeriesFiles, read_series};

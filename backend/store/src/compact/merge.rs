@@ -166,7 +166,11 @@ impl Merge {
         let len = input.rows.len();
         let other = match self.heap[..] {
             [_, left, right, ..] => {
-                if self.comes_before(left, self.input(left).position, right) { left } else { right }
+                if self.comes_before(left, self.input(left).position, right) {
+                    left
+                } else {
+                    right
+                }
             }
             [_, other] => other,
             _ => return len,

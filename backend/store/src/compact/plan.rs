@@ -97,9 +97,9 @@ impl Day<'_> {
         if low.is_empty() {
             return None;
         }
-        let overlapping = files.iter().filter(|file| {
-            file.tags.level >= LEVEL_DAY && low.iter().any(|low| keys_overlap(low, file))
-        });
+        let overlapping = files
+            .iter()
+            .filter(|file| file.tags.level >= LEVEL_DAY && low.iter().any(|low| keys_overlap(low, file)));
         let mut inputs: Vec<&Arc<DataFile>> = low.iter().chain(overlapping).copied().collect();
         inputs.sort_by_key(|file| file_name(file));
         // With too much beside them, late files make files of the last level of their own.

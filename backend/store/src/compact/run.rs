@@ -255,8 +255,11 @@ impl Compactor {
 
     /// Files that have left the tables need not be remembered.
     fn forget_removed(&self, files: &FileSets) {
-        let live: BTreeSet<&str> =
-            Table::ALL.into_iter().flat_map(|table| files.table(table)).map(|file| file.key.as_ref()).collect();
+        let live: BTreeSet<&str> = Table::ALL
+            .into_iter()
+            .flat_map(|table| files.table(table))
+            .map(|file| file.key.as_ref())
+            .collect();
         for keys in [&self.quarantine, &self.unfit] {
             lock(keys).retain(|key| live.contains(key.as_str()));
         }

@@ -42,11 +42,7 @@ pub(super) struct Merged {
 }
 
 /// The rows of open files, sorted where they are not; starts fetching.
-pub(super) fn input_batches(
-    table: Table,
-    files: &[Arc<DataFile>],
-    opened: Vec<FrontToBack>,
-) -> Vec<Batches> {
+pub(super) fn input_batches(table: Table, files: &[Arc<DataFile>], opened: Vec<FrontToBack>) -> Vec<Batches> {
     let batches = |(file, opened): (&Arc<DataFile>, FrontToBack)| -> Batches {
         let batches = opened.batches();
         if file.is_sorted() {
@@ -69,7 +65,8 @@ impl Work {
         let Work { table, level, inputs, expected, new_files, policy, clock, stop, runtime, progress } = self;
         let limit = policy.job_time_max;
         let until_ms = clock.now_ms().saturating_add(policy.job_time_max.as_millis() as i64);
-        let mut output = Output { table, level, new_files, policy, runtime, open: None, done: Vec::new(), last: None };
+        let mut output =
+            Output { table, level, new_files, policy, runtime, open: None, done: Vec::new(), last: None };
         let (teller, progress) = progress;
         let rows = if table == Table::Metrics { BATCH_ROWS } else { LARGE_ROWS };
         let mut rows_done = 0;
@@ -108,7 +105,8 @@ fn check_counts(table: Table, counts: &MergeCounts, expected: &[(u64, u64)]) -> 
     if rows_in == counts.rows_out + counts.repeats {
         return Ok(());
     }
-    let reason = format!("a merge made {} rows and {} repetitions of {rows_in}", counts.rows_out, counts.repeats);
+    let reason =
+        format!("a merge made {} rows and {} repetitions of {rows_in}", counts.rows_out, counts.repeats);
     Err(Error::Schema { table: table.name(), reason }.into())
 }
 
@@ -166,7 +164,8 @@ impl Output {
         if open.bytes() / 2 >= self.policy.target_bytes || open.rows() / 2 >= self.policy.target_rows {
             return Ok(0);
         }
-        let (last, rows) = (Rows::new(self.table, 0, last.clone())?, Rows::new(self.table, 0, batch.clone())?);
+        let (last, rows) =
+            (Rows::new(self.table, 0, last.clone())?, Rows::new(self.table, 0, batch.clone())?);
         if last.compare_group(0, &rows, 0).is_ne() {
             return Ok(0);
         }

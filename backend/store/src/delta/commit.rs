@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use super::actions::{Add, CommitInfo, Format, Line, Metadata, Protocol, Remove, Txn, encode};
 use super::{
-    CHECKPOINT_INTERVAL, FENCE_APP_ID, LOG_RETENTION_MS, READER_VERSION, TableLog, TableState, WRITER_VERSION, checkpoint,
+    CHECKPOINT_INTERVAL, FENCE_APP_ID, LOG_RETENTION_MS, READER_VERSION, TableLog, TableState,
+    WRITER_VERSION, checkpoint,
 };
 use crate::error::{Error, Result};
 use crate::tables::{DAY_COLUMN, delta_schema};
@@ -61,7 +62,8 @@ impl Change {
         };
         let mut lines = vec![Line { commit_info: Some(info), ..Line::default() }];
         lines.extend(self.txn.map(Line::from));
-        let fence = |epoch| Txn { app_id: FENCE_APP_ID.to_owned(), version: epoch, last_updated: Some(now_ms) };
+        let fence =
+            |epoch| Txn { app_id: FENCE_APP_ID.to_owned(), version: epoch, last_updated: Some(now_ms) };
         lines.extend(self.fence.map(fence).map(Line::from));
         lines.extend(self.removes.into_iter().map(Line::from));
         lines.extend(self.adds.into_iter().map(Line::from));

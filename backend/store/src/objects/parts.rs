@@ -94,11 +94,7 @@ impl Upload {
     }
 }
 
-async fn upload(
-    objects: Arc<dyn ObjectStore>,
-    key: Path,
-    mut parts: mpsc::Receiver<Part>,
-) -> Result<()> {
+async fn upload(objects: Arc<dyn ObjectStore>, key: Path, mut parts: mpsc::Receiver<Part>) -> Result<()> {
     let failed = |source| Error::object("write", &key, source);
     let mut pieces: Vec<Bytes> = Vec::new();
     let mut size = 0;

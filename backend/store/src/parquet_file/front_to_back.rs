@@ -211,8 +211,7 @@ impl FileBatches {
             if let Some(reader) = &mut self.reader {
                 // Bytes whose checksum is not known yet may be anything, and a decoder may panic on them.
                 let decoded = catch_unwind(AssertUnwindSafe(|| reader.next()));
-                let decoded =
-                    decoded.map_err(|_| Error::corrupt(&self.file.key, "it cannot be decoded"))?;
+                let decoded = decoded.map_err(|_| Error::corrupt(&self.file.key, "it cannot be decoded"))?;
                 if let Some(batch) = decoded {
                     return Ok(Some(batch.map_err(|error| Error::parquet(&self.file.key, error.into()))?));
                 }

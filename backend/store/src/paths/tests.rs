@@ -56,6 +56,7 @@ fn times_as_other_writers_put_them() {
 #[test]
 fn data_paths_are_unique_and_in_order_of_time() {
     let clock = ManualClock::at_ms(1_795_000_000_000);
+    let names = FileNames::default();
     let first = names.next_path(&clock, 20_779);
     let second = names.next_path(&clock, 20_779);
     clock.advance_ms(5);
