@@ -278,10 +278,11 @@ impl Snapshot {
         Some(Arc::clone(if table == Table::LogStreams { &live.streams } else { &live.series }))
     }
 
-    /// Days on which the head has samples, or log entries.
-    pub(crate) fn head_days(&self, table: Table) -> BTreeSet<i32> {
+    /// Days on which there are samples, or log entries, whose label sets may be in no file.
+    pub(crate) fn unflushed_days(&self, table: Table) -> BTreeSet<i32> {
         let of = if table == Table::LogStreams { Table::Logs } else { Table::Metrics };
-        self.generations(of).iter().flat_map(|generation| generation.days(of).into_keys()).collect()
+        let unflushed = self.head.as_ref().map_or_else(Vec::new, |view| view.unflushed(of));
+        unflushed.iter().flat_map(|generation| generation.days(of).into_keys()).collect()
     }
 
     /// The object store the files lie on.

@@ -2,7 +2,7 @@
 //!
 //! Comes in: matchers and a range of time. Goes out: series of head and files, each once; names and values in
 //! order. Time prunes by day: a series is in the answer if it has rows on one of the days of the range, or
-//! is known to the head and the head has rows on one of them. So the answer may hold series without rows
+//! is known to the head and there are rows on one of them that are in no file yet. So the answer may hold series without rows
 //! between `start_ms` and `end_ms`, and never lacks one that has.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -255,15 +255,14 @@ impl Snapshot {
         self.file_index(table).view(self.objects(), &days).await
     }
 
-    /// The head's index and the days of the range the head has rows on, as bounds in microseconds; `None`
-    /// where it has none.
+    /// The head's index and the days of the range that rows not in files yet are on, as bounds in
+    /// microseconds; `None` where there are none: what is in files has its label sets there, too.
     pub(super) fn live_on(
         &self,
         table: Table,
         days: &RangeInclusive<i32>,
     ) -> Option<(Arc<LiveIndex>, (i64, i64))> {
-        let head_days = self.head_days(table);
-        let mut within = head_days.into_iter().filter(|day| days.contains(day));
+        let mut within = self.unflushed_days(table).into_iter().filter(|day| days.contains(day));
         let first = within.next()?;
         let last = within.next_back().unwrap_or(first);
         Some((self.live(table)?, (day_start_us(first), day_start_us(last + 1) - 1)))
