@@ -284,7 +284,7 @@ def measure(options, folder):
         rows.append((f"VictoriaMetrics {name}, merged", sizes["data"], sizes["index"], count))
     table(rows, total)
     columns = ", ".join(f"`{name}` {size / count:.4f}" for name, size in sorted(merged["columns"].items(), key=lambda item: -item[1]))
-    print(f"\nColumns of the merged files, bytes a sample: {columns}. Encoding them: {result['encode_million_rows_a_second']:.1f} M rows/s.")
+    print(f"\nColumns of the merged files, bytes a sample: {columns}. Encoding them: {result['encode_million_rows_a_cpu_second']:.1f} M rows a CPU second.")
     read = check_with_duckdb(series, folder)
     if read:
         print(f"DuckDB {read[0]} reads every sample back bit for bit, and scans {read[1] / 1e6:.0f} M rows/s with two threads.")

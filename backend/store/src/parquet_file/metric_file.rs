@@ -14,7 +14,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::writer::SerializedFileWriter;
 
 use super::properties::{WriteProfile, time_properties, writer_properties};
-use super::values;
+use super::values::{self, Starts};
 use crate::tables::Table;
 
 /// How times may be coded. Deltas win where many targets have even times, plain times where those of few targets
@@ -76,23 +76,24 @@ impl MetricFile {
     pub(super) fn finish(mut self) -> Result<Bytes> {
         if self.pending_rows > 0 {
             let rows = concat_batches(&self.schema, &self.pending)?;
-            let starts = metric_starts(&rows);
-            self.write_group(&rows, &starts)?;
+            let (metrics, series) = starts(&rows);
+            self.write_group(&rows, Starts { metrics: &metrics, series: &series })?;
         }
         self.file.into_inner().map(Bytes::from)
     }
 
     fn write_full_group(&mut self) -> Result<()> {
         let rows = concat_batches(&self.schema, &self.pending)?;
-        let mut starts = metric_starts(&rows);
-        let end = starts.pop_if(|start| *start > rows.num_rows() / 2).unwrap_or(rows.num_rows());
-        self.write_group(&rows.slice(0, end), &starts)?;
+        let (mut metrics, mut series) = starts(&rows);
+        let end = metrics.pop_if(|start| *start > rows.num_rows() / 2).unwrap_or(rows.num_rows());
+        series.retain(|start| *start < end);
+        self.write_group(&rows.slice(0, end), Starts { metrics: &metrics, series: &series })?;
         self.pending = vec![rows.slice(end, rows.num_rows() - end)];
         self.pending_rows = rows.num_rows() - end;
         Ok(())
     }
 
-    fn write_group(&mut self, rows: &RecordBatch, starts: &[usize]) -> Result<()> {
+    fn write_group(&mut self, rows: &RecordBatch, starts: Starts<'_>) -> Result<()> {
         let effort = self.profile.value_effort();
         // No column is nested: a column's place is that of its leaf.
         let descriptors = self.file.schema_descr().columns().to_vec();
@@ -152,14 +153,16 @@ fn encoded(mut writer: ArrowColumnWriter, field: &Field, column: &ArrayRef) -> R
     writer.close()
 }
 
-/// Rows at which a metric begins, 0 among them.
-fn metric_starts(rows: &RecordBatch) -> Vec<usize> {
+/// Rows at which a metric and rows at which a series begins, 0 among both.
+fn starts(rows: &RecordBatch) -> (Vec<usize>, Vec<usize>) {
     let (Some(metrics), Some(ids)) = (rows.column_by_name("metric"), rows.column_by_name("tsid")) else {
-        return vec![0];
+        return (vec![0], vec![0]);
     };
     let (metrics, ids) = (metrics.as_string::<i32>(), ids.as_primitive::<Int64Type>().values());
-    let begins = |&i: &usize| i == 0 || ids[i - 1] != ids[i] && metrics.value(i - 1) != metrics.value(i);
-    (0..rows.num_rows()).filter(begins).collect()
+    let begins = |&i: &usize| i == 0 || ids[i - 1] != ids[i] || metrics.value(i - 1) != metrics.value(i);
+    let series: Vec<usize> = (0..rows.num_rows()).filter(begins).collect();
+    let begins = |&i: &usize| i == 0 || metrics.value(i - 1) != metrics.value(i);
+    (series.iter().copied().filter(begins).collect(), series)
 }
 
 fn missing(column: &str) -> ParquetError {
