@@ -95,7 +95,7 @@ fn comment<'a>(cursor: &mut Cursor<'a>) -> Result<Line<'a>, Fault> {
 }
 
 /// The name of a kind in OpenMetrics.
-pub(crate) fn kind_name(kind: MetricKind) -> &'static str {
+pub fn kind_name(kind: MetricKind) -> &'static str {
     match kind {
         MetricKind::Counter => "counter",
         MetricKind::Gauge => "gauge",

@@ -9,6 +9,7 @@ use store::{Appended, Store};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
+use crate::active_series::{ActiveSeries, SourceSeries};
 use crate::counters::Counters;
 
 /// Batches that may wait for the store at once; more are told to come back.
@@ -54,14 +55,17 @@ pub struct Ingest {
     clock: Arc<dyn Clock>,
     in_flight: Semaphore,
     counters: Counters,
+    active: ActiveSeries,
 }
 
 impl Ingest {
     /// A door to `store` that holds every source to `limits`.
     pub fn new(store: Arc<Store>, limits: Limits, clock: Arc<dyn Clock>) -> Ingest {
+        let active = ActiveSeries::new(limits.series_per_source, limits.series_total);
         Ingest {
             store,
             limits,
+            active,
             clock,
             in_flight: Semaphore::new(IN_FLIGHT_BATCHES_MAX),
             counters: Counters::default(),
@@ -75,11 +79,12 @@ impl Ingest {
             return Err(IngestError::Overloaded { retry_after: Duration::from_secs(1) });
         };
         let now_ms = self.clock.now_ms();
-        let (mut batch, rejections) = process::limits::enforce(&self.limits, batch, now_ms);
-        self.counters.rejected(rejections.lost());
+        let (mut batch, mut rejections) = process::limits::enforce(&self.limits, batch, now_ms);
         for result in &batch.probes {
             batch.points.extend(process::probe_metrics::points(result));
         }
+        self.active.admit(&batch.source, &mut batch.points, now_ms, &mut rejections);
+        self.counters.rejected(rejections.lost());
         let (points, log_entries, probe_results) =
             (batch.points.len(), batch.log_entries(), batch.probes.len());
         match self.store.append(batch).await {
@@ -98,8 +103,16 @@ impl Ingest {
         }
     }
 
+    /// Active series by source, and points refused because there were too many.
+    pub fn sources(&self) -> Vec<SourceSeries> {
+        self.active.sources()
+    }
+
     /// What went through so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What one writer hands over at once; stored whole or not at all.
 
-use crate::{LogStream, MetricMetadata, Point, ProbeResult};
+use crate::{Exemplar, HistogramPoint, LogStream, MetricMetadata, Point, ProbeResult};
 
 /// Everything one write carries.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +11,10 @@ pub struct Batch {
     pub batch_id: Option<String>,
     /// Metric points.
     pub points: Vec<Point>,
+    /// Native histograms.
+    pub histograms: Vec<HistogramPoint>,
+    /// Exemplars.
+    pub exemplars: Vec<Exemplar>,
     /// Metric families told of by the source.
     pub metadata: Vec<MetricMetadata>,
     /// Log entries by stream.
@@ -28,6 +32,8 @@ impl Batch {
     /// True where there is nothing to store.
     pub fn is_empty(&self) -> bool {
         self.points.is_empty()
+            && self.histograms.is_empty()
+            && self.exemplars.is_empty()
             && self.log_streams.iter().all(|s| s.entries.is_empty())
             && self.probes.is_empty()
     }
@@ -39,6 +45,7 @@ impl Batch {
 
     /// Rows this batch adds to the tables.
     pub fn rows(&self) -> usize {
-        self.points.len() + self.log_entries() + self.probes.len()
+        let metrics = self.points.len() + self.histograms.len() + self.exemplars.len();
+        metrics + self.log_entries() + self.probes.len()
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
@@ -43,21 +43,71 @@ impl Labels {
         Labels::from_sorted(&[])
     }
 
-    fn from_sorted(pairs: &[(String, String)]) -> Labels {
-        let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let mut text = String::with_capacity(bytes);
-        let mut ends = Vec::with_capacity(pairs.len() * 2);
-        let mut hasher = Xxh3::new();
-        for (name, value) in pairs {
-            for piece in [name, value] {
-                text.push_str(piece);
-                ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
-                hasher.update(piece.as_bytes());
-                // 0xff never occurs in UTF-8, so neighbouring pieces cannot run together.
-                hasher.update(&[0xff]);
-            }
+    /// Builds a set from pairs as wire formats send them: mostly in order of name, and not known to be UTF-8.
+    /// Gives the set [`Labels::from_pairs`] does, or `None` where a name or value is not UTF-8. Where the pairs
+    /// are in order and none is empty, each byte is copied twice and looked at once. `scratch` is overwritten;
+    /// keep it from call to call.
+    pub fn from_utf8_pairs(pairs: &[(&[u8], &[u8])], scratch: &mut Vec<u8>) -> Option<Labels> {
+        let sorted = pairs.is_sorted_by(|a, b| a.0 < b.0);
+        if !sorted || pairs.iter().any(|(_, value)| value.is_empty()) {
+            let text =
+                |(name, value)| Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?));
+            let texts: Option<Vec<(&str, &str)>> = pairs.iter().copied().map(text).collect();
+            return Some(Labels::from_pairs(texts?));
         }
-        Labels(Arc::new(Inner { text: text.into(), ends: ends.into(), hash: hasher.digest() }))
+        Labels::from_sorted_bytes(
+            pairs.iter().flat_map(|(name, value)| [*name, *value]),
+            pairs.len(),
+            scratch,
+        )
+    }
+
+    /// Builds a set from pairs that are mostly in order of name already: one copy of the texts and no other
+    /// work where they are. The same set as [`Labels::from_pairs`] gives.
+    pub fn from_sorted_pairs(pairs: &[(&str, &str)]) -> Labels {
+        let sorted = pairs.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        if !sorted || pairs.iter().any(|(_, value)| value.is_empty()) {
+            return Labels::from_pairs(pairs.iter().copied());
+        }
+        let pieces = pairs.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        Labels::from_sorted_bytes(pieces, pairs.len(), &mut Vec::new()).expect("pieces of text are text")
+    }
+
+    fn from_sorted(pairs: &[(String, String)]) -> Labels {
+        let pieces = pairs.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        Labels::from_sorted_bytes(pieces, pairs.len(), &mut Vec::new()).expect("pieces of text are text")
+    }
+
+    /// `pieces`: name, value, name, value … of `count` pairs. `None` where a piece is not UTF-8.
+    fn from_sorted_bytes<'a>(
+        pieces: impl Iterator<Item = &'a [u8]> + Clone,
+        count: usize,
+        scratch: &mut Vec<u8>,
+    ) -> Option<Labels> {
+        scratch.clear();
+        let (mut ends, mut bytes) = (Vec::with_capacity(count * 2), 0usize);
+        for piece in pieces.clone() {
+            bytes += piece.len();
+            ends.push(u32::try_from(bytes).unwrap_or(u32::MAX));
+            scratch.extend_from_slice(piece);
+            // 0xff never occurs in UTF-8, so neighbouring pieces cannot run together.
+            scratch.push(0xff);
+        }
+        let hash = xxh3_64(scratch);
+        let mut text = Vec::with_capacity(bytes);
+        pieces.for_each(|piece| text.extend_from_slice(piece));
+        let text = String::from_utf8(text).ok()?;
+        // Two pieces that each break a character in halves could make up whole text.
+        let whole = ends.iter().all(|end| text.is_char_boundary(*end as usize));
+        whole.then(|| Labels(Arc::new(Inner { text: text.into(), ends: ends.into(), hash })))
+    }
+
+    /// True where the set holds exactly these pairs, in order of name.
+    pub fn equals_pairs(&self, pairs: &[(&[u8], &[u8])]) -> bool {
+        self.len() == pairs.len()
+            && self.iter().zip(pairs).all(|((own_name, own_value), (name, value))| {
+                own_name.as_bytes() == *name && own_value.as_bytes() == *value
+            })
     }
 
     /// xxh3-64 over `name 0xff value 0xff …` in sorted order: the `tsid` of a series, the `stream_id` of a

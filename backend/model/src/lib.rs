@@ -5,6 +5,7 @@
 
 mod batch;
 mod clock;
+mod histogram;
 mod labels;
 mod log;
 mod matcher;
@@ -13,8 +14,12 @@ mod probe;
 
 pub use batch::Batch;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use histogram::{
+    BucketSpan, Buckets, CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMAS, HistogramError, HistogramPoint,
+    NativeHistogram, ResetHint,
+};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use log::{LogEntry, LogStream, Severity};
-pub use matcher::{MatchOp, Matcher, MatcherError};
-pub use metric::{MetricKind, MetricMetadata, Point, STALE_NAN_BITS, is_stale, stale_nan};
+pub use matcher::{MatchOp, Matcher, MatcherError, Pattern, Rest};
+pub use metric::{Exemplar, MetricKind, MetricMetadata, Point, STALE_NAN_BITS, is_stale, stale_nan};
 pub use probe::{ProbePhases, ProbeResult};

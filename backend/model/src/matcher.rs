@@ -1,9 +1,14 @@
 //! Label matchers: `=`, `!=`, `=~`, `!~`, regular expressions anchored at both ends.
 
 use std::fmt;
+use std::sync::Arc;
 
 use regex::Regex;
 use thiserror::Error;
+
+mod pattern;
+
+pub use pattern::{Pattern, Rest};
 
 /// Largest compiled size of a matcher's regular expression, in bytes; keeps hostile patterns small.
 const REGEX_SIZE_MAX: usize = 1 << 20;
@@ -36,7 +41,19 @@ pub struct Matcher {
     name: String,
     op: MatchOp,
     value: String,
-    regex: Option<Regex>,
+    regex: Option<Expression>,
+}
+
+#[derive(Clone, Debug)]
+struct Expression {
+    regex: Regex,
+    pattern: Arc<Pattern>,
+}
+
+impl Expression {
+    fn matches(&self, value: &str) -> bool {
+        self.pattern.decides(value).unwrap_or_else(|| self.regex.is_match(value))
+    }
 }
 
 impl Matcher {
@@ -49,7 +66,10 @@ impl Matcher {
         let (name, value) = (name.into(), value.into());
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(anchored(&value)?),
+            MatchOp::Regex | MatchOp::NotRegex => {
+                let regex = anchored(&value)?;
+                Some(Expression { regex, pattern: Arc::new(Pattern::of(&value)) })
+            }
         };
         Ok(Matcher { name, op, value, regex })
     }
@@ -74,9 +94,20 @@ impl Matcher {
         &self.value
     }
 
+    /// What the regular expression asks of a value, for finding values without testing each; `None` for
+    /// `=` and `!=`.
+    pub fn pattern(&self) -> Option<&Pattern> {
+        self.regex.as_ref().map(|expression| expression.pattern.as_ref())
+    }
+
+    /// Whether it asks that a value is not so: `!=` and `!~`.
+    pub fn is_negative(&self) -> bool {
+        matches!(self.op, MatchOp::NotEqual | MatchOp::NotRegex)
+    }
+
     /// Whether a label with this value (empty = not set) satisfies the matcher.
     pub fn matches(&self, value: &str) -> bool {
-        let regex_matches = || self.regex.as_ref().is_some_and(|regex| regex.is_match(value));
+        let regex_matches = || self.regex.as_ref().is_some_and(|regex| regex.matches(value));
         match self.op {
             MatchOp::Equal => self.value == value,
             MatchOp::NotEqual => self.value != value,

@@ -28,6 +28,19 @@ pub struct Point {
     pub value: f64,
 }
 
+/// One observation that stands for many, often with the trace it came from.
+#[derive(Clone, Debug)]
+pub struct Exemplar {
+    /// The series it belongs to, metric name included.
+    pub labels: Labels,
+    /// Its own labels, such as `trace_id`.
+    pub exemplar_labels: Labels,
+    /// Milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
+    /// The value observed.
+    pub value: f64,
+}
+
 /// What kind of thing a metric family counts, as the exposition says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -4,6 +4,7 @@
 //! was refused for which reason. A log line that is too long is cut, not refused.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use model::{Batch, Labels, LogEntry};
@@ -30,6 +31,12 @@ pub struct Limits {
     pub log_line_bytes_max: usize,
     /// Attributes a log entry may have; those beyond are removed.
     pub attributes_max: usize,
+    /// Series a source may have active, that is: may have written within the last one to two hours; 0 for
+    /// no limit. Points of further series are refused, those of its other series are not. Held by the
+    /// `ingest` crate, which remembers series.
+    pub series_per_source: usize,
+    /// Series all sources together may have active; a series two sources write counts twice; 0 for no limit.
+    pub series_total: usize,
     /// How far in the future a timestamp may lie.
     #[serde(skip)]
     pub future_max: Duration,
@@ -45,6 +52,10 @@ impl Default for Limits {
             log_entries_max: 500_000,
             log_line_bytes_max: 256 * 1024,
             attributes_max: 256,
+            // Six times what a team with 30 k series has; a label that takes any value gets there in minutes.
+            series_per_source: 200_000,
+            // What fits beside everything else into 4 GiB.
+            series_total: 2_000_000,
             future_max: Duration::from_secs(600),
         }
     }
@@ -67,6 +78,10 @@ pub enum Reason {
     TooFarInFuture,
     /// The timestamp does not fit the tables (years −290,000 to 290,000).
     TimestampOutOfRange,
+    /// A point of a series that is new, and the source has as many as it may have.
+    SeriesPerSource,
+    /// A point of a series that is new, and all sources together have as many as they may have.
+    SeriesTotal,
     /// A log line was cut; it is still stored.
     LineCut,
     /// Attributes of a log entry were removed; it is still stored.
@@ -84,6 +99,8 @@ impl Reason {
             Reason::BatchTooLarge => "batch_too_large",
             Reason::TooFarInFuture => "too_far_in_future",
             Reason::TimestampOutOfRange => "timestamp_out_of_range",
+            Reason::SeriesPerSource => "series_per_source",
+            Reason::SeriesTotal => "series_total",
             Reason::LineCut => "line_cut",
             Reason::AttributesRemoved => "attributes_removed",
         }
@@ -120,10 +137,23 @@ impl Rejections {
         self.0.is_empty()
     }
 
-    fn add(&mut self, reason: Reason, rows: usize) {
+    /// Counts `rows` more with this reason.
+    pub fn add(&mut self, reason: Reason, rows: usize) {
         if rows > 0 {
             *self.0.entry(reason).or_default() += rows as u64;
         }
+    }
+}
+
+/// `series_per_source: 40 rows, line_cut: 2 rows`, for an answer to the source.
+impl fmt::Display for Rejections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (reason, count)) in self.iter().enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            let rows = if count == 1 { "row" } else { "rows" };
+            write!(f, "{comma}{}: {count} {rows}", reason.as_str())?;
+        }
+        Ok(())
     }
 }
 

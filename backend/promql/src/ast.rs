@@ -9,6 +9,7 @@ use crate::error::Span;
 use crate::functions::FunctionDef;
 
 mod operators;
+mod pretty;
 mod print;
 
 pub use operators::{AggregateOp, BinaryOp, DurationOp};

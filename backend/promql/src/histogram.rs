@@ -15,7 +15,7 @@ mod total;
 mod trim;
 
 pub(crate) use arithmetic::Combined;
-pub(crate) use bounds::BoundedBucket;
+pub use bounds::BoundedBucket;
 pub(crate) use kahan::{KahanSum, kahan_add};
 pub(crate) use quantile::QuantileNote;
 pub(crate) use total::{IncompatibleAt, Total};

@@ -37,7 +37,9 @@ pub use duration::{format_duration, parse_duration};
 pub use engine::{Answer, Engine, EngineOptions, PreparedQuery, QueryTime};
 pub use error::{Error, Interrupt, ParseError, Result, SourceError, Span};
 pub use functions::{FunctionDef, Variadic, all as all_functions, lookup as lookup_function};
-pub use histogram::{Bucket, BucketSpan, CUSTOM_BUCKETS_SCHEMA, Histogram, IncompatibleSchema, ResetHint};
+pub use histogram::{
+    BoundedBucket, Bucket, BucketSpan, CUSTOM_BUCKETS_SCHEMA, Histogram, IncompatibleSchema, ResetHint,
+};
 pub use parser::{ParserOptions, parse, parse_selector, parse_with};
 pub use source::{Hints, HistogramSample, Prefetched, Selection, SeriesData, SeriesSource};
 pub use value::{Cell, Sample, Series, TimestampMs, Value};

@@ -1,7 +1,12 @@
 //! What a query may use up, and how one query is asked for.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use store::memory::Ledger;
+
+use crate::prom::PromConfig;
 
 /// Limits of the engine. Every query gets the same ones.
 #[derive(Clone, Debug)]
@@ -21,6 +26,10 @@ pub struct Config {
     pub queue_timeout: Duration,
     /// Parquet footers and page indexes kept in memory for later queries, in bytes.
     pub metadata_cache: usize,
+    /// The account of the process's memory, which queries take theirs from.
+    pub ledger: Option<Arc<Ledger>>,
+    /// Limits of PromQL queries.
+    pub prom: PromConfig,
 }
 
 impl Default for Config {
@@ -33,6 +42,8 @@ impl Default for Config {
             max_concurrent: 4,
             queue_timeout: Duration::from_secs(5),
             metadata_cache: 32 << 20,
+            ledger: None,
+            prom: PromConfig::default(),
         }
     }
 }

@@ -11,7 +11,6 @@ use datafusion::common::DataFusionError;
 use datafusion::common::config::Dialect;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::disk_manager::{DiskManager, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry, ObjectStoreUrl};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -24,14 +23,16 @@ use store::{Snapshot, Table};
 use crate::admission::Admission;
 use crate::answer::{Answer, Job};
 use crate::catalog::{
-    CATALOG, IN_LIST_MAX, PUBLIC, PromSchema, READ_FILE, ReadFile, SnapshotCatalog, TABLE_FUNCTIONS,
-    open_files,
+    CATALOG, IN_LIST_MAX, PROMQL, PUBLIC, PromSchema, Promql, READ_FILE, ReadFile, SnapshotCatalog,
+    TABLE_FUNCTIONS, open_files,
 };
 use crate::config::{Config, QueryOptions};
 use crate::error::{LimitNames, QueryError, QueryErrorKind, Result, from_store, translate};
 use crate::functions;
 use crate::hint::{did_you_mean, list};
 use crate::plan_thread;
+use crate::pool::QueryPool;
+use crate::prom::PromEngine;
 use crate::sandbox::{self, Checked};
 use crate::scan::{Reading, STORE_URL};
 use crate::workers::Workers;
@@ -57,6 +58,7 @@ struct Inner {
     admission: Admission,
     runtime: RuntimeEnv,
     workers: Workers,
+    prom: PromEngine,
 }
 
 impl fmt::Debug for Engine {
@@ -80,7 +82,13 @@ impl Engine {
             .map_err(unusable)?;
         let admission = Admission::new(config.max_concurrent, config.queue_timeout);
         let workers = Workers::start()?;
-        Ok(Engine(Arc::new(Inner { config, snapshots, admission, runtime, workers })))
+        let prom = PromEngine::new(config.prom.clone(), workers.clone());
+        Ok(Engine(Arc::new(Inner { config, snapshots, admission, runtime, workers, prom })))
+    }
+
+    /// The engine for PromQL, with its own limits and its own queue, on the same threads.
+    pub fn prom(&self) -> &PromEngine {
+        &self.0.prom
     }
 
     /// The limits.
@@ -167,9 +175,11 @@ impl Engine {
         let prom = Arc::new(lists.map_err(|error| translate(&error, limits))?);
         let files = open_files(&snapshot, &checked.files).await?;
         let runtime = self.runtime(&snapshot).map_err(|error| translate(&error, limits))?;
+        let promql = Promql::new(self.0.prom.clone(), Arc::clone(&snapshot));
         let catalog = SnapshotCatalog::new(snapshot, prom);
         let mut state = bare_session(Some(Arc::new(runtime)), Arc::new(catalog), self.0.config.memory_limit);
         state.register_udtf(READ_FILE, Arc::new(ReadFile(files)));
+        state.register_udtf(PROMQL, Arc::new(promql));
         // Sets the time `now()` stands for, one for the whole query; without it `now()` fails.
         state.mark_start_execution();
         Ok(state)
@@ -181,9 +191,13 @@ impl Engine {
         stores.deregister_store(ObjectStoreUrl::local_filesystem().as_ref())?;
         stores.register_store(ObjectStoreUrl::parse(STORE_URL)?.as_ref(), Arc::clone(snapshot.objects()));
         RuntimeEnvBuilder::from_runtime_env(&self.0.runtime)
-            .with_memory_pool(Arc::new(FairSpillPool::new(self.0.config.memory_limit)))
+            .with_memory_pool(Arc::new(self.pool()))
             .with_object_store_registry(Arc::new(stores))
             .build()
+    }
+
+    fn pool(&self) -> QueryPool {
+        QueryPool::new(self.0.config.memory_limit, self.0.config.ledger.as_ref().map(Arc::clone))
     }
 
     fn limit_names(&self) -> LimitNames {
@@ -206,7 +220,7 @@ struct Planned {
 /// Names of all functions, for completion and help.
 pub(crate) fn function_names() -> Vec<String> {
     let mut names = functions::names(&bare_session(None, Arc::new(MemoryCatalogProvider::new()), 0));
-    names.push(READ_FILE.to_owned());
+    names.extend([PROMQL, READ_FILE].map(str::to_owned));
     names.sort_unstable();
     names
 }

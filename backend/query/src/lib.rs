@@ -20,6 +20,8 @@ mod functions;
 mod hint;
 mod info;
 mod plan_thread;
+mod pool;
+pub mod prom;
 mod sandbox;
 mod scan;
 mod types;
@@ -32,6 +34,8 @@ pub use engine::{Engine, SnapshotSource};
 pub use error::{QueryError, QueryErrorKind, Result};
 pub use formats::Format;
 pub use info::{CatalogInfo, ColumnInfo, SchemaInfo, TableColumns, TableInfo};
+pub use prom::{PromAnswer, PromConfig, PromEngine, PromError, PromErrorType, PromOptions, PromStats};
+pub use workers::Workers;
 
 #[cfg(test)]
 mod tests;

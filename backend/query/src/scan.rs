@@ -12,6 +12,7 @@ mod head;
 pub(crate) mod label_exec;
 pub(crate) mod merge_exec;
 mod order;
+pub(crate) mod promql_exec;
 mod reading;
 
 use std::sync::Arc;

@@ -6,4 +6,5 @@ mod catalog;
 mod errors;
 mod limits;
 mod prom;
+mod promql;
 mod tables;

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -13,12 +14,17 @@ use crate::error::{QueryError, Result};
 /// writes them, and evaluating them recurses.
 const STACK: usize = 16 << 20;
 
-/// A runtime that ends without waiting, wherever it is dropped.
-pub(crate) struct Workers(Option<Runtime>);
+/// Threads that run queries, SQL and PromQL alike. Cheap to clone; the threads end, without being waited for,
+/// when the last clone is dropped, wherever that is.
+#[derive(Clone)]
+pub struct Workers(Arc<Owned>);
+
+/// A runtime that ends without waiting.
+struct Owned(Option<Runtime>);
 
 impl Workers {
-    /// As many threads as the machine has cores.
-    pub(crate) fn start() -> Result<Workers> {
+    /// As many threads as the machine has cores. Fails where the system gives none.
+    pub fn start() -> Result<Workers> {
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Builder::new_multi_thread()
             .worker_threads(threads)
@@ -26,7 +32,7 @@ impl Workers {
             .thread_stack_size(STACK)
             .enable_all()
             .build()
-            .map(|runtime| Workers(Some(runtime)))
+            .map(|runtime| Workers(Arc::new(Owned(Some(runtime)))))
             .map_err(|error| QueryError::internal(format!("cannot start threads for queries: {error}")))
     }
 
@@ -35,14 +41,14 @@ impl Workers {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
-        match &self.0 {
+        match &self.0.0 {
             Some(runtime) => runtime.spawn(work),
             None => unreachable!("the runtime is only taken when this is dropped"),
         }
     }
 }
 
-impl Drop for Workers {
+impl Drop for Owned {
     fn drop(&mut self) {
         // A runtime must not wait for its threads inside another one, and its queries have no reader any more.
         if let Some(runtime) = self.0.take() {

@@ -9,12 +9,13 @@ use collect::scrape::Manager;
 use ingest::Ingest;
 use model::Clock;
 use query::Engine;
+use query::prom::PromEngine;
 use store::Store;
 use store::objects::Objects;
 
 use crate::builtin;
 use crate::config::{Config, ConfigError};
-use crate::http::EdgeKeys;
+use crate::http::{Decoders, EdgeKeys};
 use crate::serve;
 
 /// The running program.
@@ -24,6 +25,7 @@ pub(crate) struct App {
     pub(crate) started_ms: i64,
     stages: Stages,
     edge: RwLock<Arc<Edge>>,
+    decoders: Decoders,
     stopping: AtomicBool,
 }
 
@@ -68,6 +70,7 @@ impl App {
             facts,
             stages,
             edge: RwLock::new(Arc::new(edge)),
+            decoders: Decoders::default(),
             stopping: AtomicBool::new(false),
         }
     }
@@ -82,6 +85,14 @@ impl App {
 
     pub(crate) fn query(&self) -> &Engine {
         &self.stages.query
+    }
+
+    pub(crate) fn prom(&self) -> &PromEngine {
+        self.stages.query.prom()
+    }
+
+    pub(crate) fn decoders(&self) -> &Decoders {
+        &self.decoders
     }
 
     pub(crate) fn scrapes(&self) -> &Manager {

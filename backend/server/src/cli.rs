@@ -1,7 +1,9 @@
 //! The command line: what can be typed, and which module does it.
 
 mod check;
+mod promql;
 mod query;
+mod store;
 mod test;
 
 use std::net::SocketAddr;
@@ -35,6 +37,9 @@ enum Command {
     /// Ask a question and print the answer
     #[command(subcommand)]
     Query(QueryCommand),
+    /// Look after the tables in a bucket or folder
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Run test scripts
     #[command(subcommand)]
     Test(TestCommand),
@@ -81,6 +86,8 @@ struct CheckArguments {
 enum QueryCommand {
     /// Ask in SQL
     Sql(SqlArguments),
+    /// Ask in PromQL
+    Promql(promql::PromqlArguments),
 }
 
 /// Arguments of `query sql`.
@@ -130,6 +137,9 @@ enum TestCommand {
         /// Script files
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Where the samples are put before the queries are asked
+        #[arg(long, value_enum, default_value_t = test::Through::Memory)]
+        through: test::Through,
     },
 }
 
@@ -140,7 +150,9 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Some(Command::Serve(serve)) => serve::command(serve),
         Some(Command::Check(check)) => check::command(&check.config),
         Some(Command::Query(QueryCommand::Sql(sql))) => query::command(sql),
-        Some(Command::Test(TestCommand::Promql { files })) => test::promql(&files),
+        Some(Command::Query(QueryCommand::Promql(promql))) => promql::command(promql),
+        Some(Command::Store(command)) => store::command(command),
+        Some(Command::Test(TestCommand::Promql { files, through })) => test::promql(&files, through),
         Some(Command::Version) => {
             say(&format!("atl {} ({} UI)", env!("CARGO_PKG_VERSION"), crate::http::UI_KIND));
             ExitCode::SUCCESS

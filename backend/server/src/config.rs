@@ -3,6 +3,7 @@
 
 mod days;
 mod error;
+pub(crate) mod redacted;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Folder for the write-ahead log and, by default, the tables.
     pub(crate) data_dir: PathBuf,
+    /// Memory for rows, caches and queries together; by default half of the machine's or the container's.
+    pub(crate) memory_limit: Option<ByteSize>,
     /// Defaults for every scrape, as in Prometheus.
     pub(crate) global: Global,
     /// Prometheus scrape configurations.
@@ -39,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) limits: process::limits::Limits,
     /// Limits of a query.
     pub(crate) query: QueryConfig,
+    /// Limits of a PromQL query.
+    pub(crate) promql: PromqlConfig,
     /// The edge workers that may push, and what they probe.
     pub(crate) edge: EdgeConfig,
 }
@@ -48,12 +53,14 @@ impl Default for Config {
         Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
             data_dir: PathBuf::from("./atl-data"),
+            memory_limit: None,
             global: Global::default(),
             scrape_configs: Vec::new(),
             builtin: BuiltinConfig::default(),
             store: StoreConfig::default(),
             limits: process::limits::Limits::default(),
             query: QueryConfig::default(),
+            promql: PromqlConfig::default(),
             edge: EdgeConfig::default(),
         }
     }
@@ -115,6 +122,10 @@ pub(crate) struct StoreConfig {
     pub(crate) path_style: Option<bool>,
     /// How often rows move from memory to Parquet.
     pub(crate) flush_interval: PromDuration,
+    /// How long rows stay in memory after they have moved to Parquet, so that questions about them read no file.
+    pub(crate) hot_window: PromDuration,
+    /// How far behind the newest sample of its series one may be and count as out of order only.
+    pub(crate) out_of_order_window: PromDuration,
     /// The write-ahead log may grow to this size before writes are refused.
     pub(crate) wal_bytes_max: ByteSize,
     /// Days each table is kept.
@@ -133,6 +144,8 @@ impl Default for StoreConfig {
             secret_access_key_file: None,
             path_style: None,
             flush_interval: PromDuration(Duration::from_secs(300)),
+            hot_window: PromDuration(Duration::from_secs(2 * 3600)),
+            out_of_order_window: PromDuration(Duration::from_secs(2 * 3600)),
             wal_bytes_max: ByteSize(4 << 30),
             retention: RetentionConfig::default(),
         }
@@ -178,6 +191,34 @@ impl Default for QueryConfig {
             memory_limit: ByteSize(512 << 20),
             row_limit: 1_000_000,
             max_concurrent: 4,
+        }
+    }
+}
+
+/// Limits of one PromQL query and of all together; the defaults are Prometheus's.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PromqlConfig {
+    /// Longest run time, waiting included.
+    pub(crate) timeout: PromDuration,
+    /// A sample counts as current for this long.
+    pub(crate) lookback_delta: PromDuration,
+    /// Samples a query may hold at a time.
+    pub(crate) max_samples: usize,
+    /// Series a selector may select.
+    pub(crate) max_series: usize,
+    /// Queries that run at once.
+    pub(crate) max_concurrent: usize,
+}
+
+impl Default for PromqlConfig {
+    fn default() -> PromqlConfig {
+        PromqlConfig {
+            timeout: PromDuration(Duration::from_secs(120)),
+            lookback_delta: PromDuration(Duration::from_secs(300)),
+            max_samples: 50_000_000,
+            max_series: 1_000_000,
+            max_concurrent: 20,
         }
     }
 }
@@ -254,11 +295,15 @@ impl Config {
         if self.builtin.scrape_interval.0 < Duration::from_secs(1) {
             return fail(&["builtin", "scrape_interval"], "must be at least 1s".to_owned());
         }
-        for (name, value) in
-            [("row_limit", self.query.row_limit), ("max_concurrent", self.query.max_concurrent)]
-        {
+        for (section, name, value) in [
+            ("query", "row_limit", self.query.row_limit),
+            ("query", "max_concurrent", self.query.max_concurrent),
+            ("promql", "max_samples", self.promql.max_samples),
+            ("promql", "max_series", self.promql.max_series),
+            ("promql", "max_concurrent", self.promql.max_concurrent),
+        ] {
             if value == 0 {
-                return fail(&["query", name], "must be at least 1".to_owned());
+                return fail(&[section, name], "must be at least 1".to_owned());
             }
         }
         self.validate_edge()

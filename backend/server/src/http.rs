@@ -9,6 +9,7 @@ mod headers;
 mod metrics;
 mod objects;
 mod ops;
+mod prom;
 mod sql;
 mod status;
 mod targets;
@@ -26,6 +27,7 @@ use tower_http::compression::CompressionLayer;
 use crate::app::App;
 
 pub(crate) use edge::EdgeKeys;
+pub(crate) use prom::{Decoders, prom_result};
 pub(crate) use ui::UI_KIND;
 
 /// Largest body of a request that is not a push, in bytes.
@@ -58,6 +60,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(api)
         .merge(edge)
+        .merge(prom::router())
         .merge(operations)
         .fallback(get(ui::asset))
         .layer(CompressionLayer::new())

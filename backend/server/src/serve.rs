@@ -12,6 +12,7 @@ use collect::scrape::Manager;
 use ingest::Ingest;
 use model::{Clock, SystemClock};
 use query::Engine;
+use query::prom::PromConfig;
 use store::Store;
 use store::objects::{Objects, ObjectsConfig};
 use tokio::net::TcpListener;
@@ -24,7 +25,7 @@ use crate::http::{self, EdgeKeys};
 use crate::sink::IngestSink;
 
 /// Read when no `--config` is given, if it is there.
-const DEFAULT_CONFIG: &str = "atl.yaml";
+pub(crate) const DEFAULT_CONFIG: &str = "atl.yaml";
 
 /// Requests in flight at shutdown get this long to finish.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,7 +63,7 @@ async fn serve(arguments: ServeArguments) -> Result<(), ServeError> {
     let limits = config.limits.clone();
     let ingest = Arc::new(Ingest::new(Arc::clone(&store), limits, Arc::clone(&clock)));
     let snapshots = Arc::clone(&store);
-    let query = Engine::new(query_config(&config), Arc::new(move || snapshots.snapshot()))?;
+    let query = Engine::new(server_query_config(&config, &store), Arc::new(move || snapshots.snapshot()))?;
     let sink = Arc::new(IngestSink(Arc::clone(&ingest)));
     let facts = Facts { clock, hostname, listen: address, store_url: config.store_url(), config_path };
     let jobs = builtin::jobs(&config, address, &facts.hostname, facts.config_folder())?;
@@ -240,6 +241,9 @@ fn store_config(config: &Config) -> store::Config {
         data_dir: config.data_dir.clone(),
         flush_interval: config.store.flush_interval.0,
         wal_bytes_max: config.store.wal_bytes_max.0,
+        memory_limit: config.memory_limit.map_or_else(store::memory::Ledger::default_limit, |limit| limit.0),
+        hot_window: config.store.hot_window.0,
+        out_of_order_window: config.store.out_of_order_window.0,
         retention: store::Retention {
             metrics_days: retention.metrics.limit(),
             logs_days: retention.logs.limit(),
@@ -256,7 +260,38 @@ pub(crate) fn query_config(config: &Config) -> query::Config {
         memory_limit: usize::try_from(config.query.memory_limit.0).unwrap_or(usize::MAX),
         row_limit: config.query.row_limit,
         max_concurrent: config.query.max_concurrent,
+        prom: prom_config(config),
         ..query::Config::default()
+    }
+}
+
+/// The same for a server: queries share its memory, and spill into its folder.
+fn server_query_config(config: &Config, store: &Store) -> query::Config {
+    let directory = config.data_dir.join("spill");
+    // What a killed process left behind; the store holds the folder's lock, so that it is nobody else's.
+    if let Err(error) = std::fs::remove_dir_all(&directory)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, path = %directory.display(), "old temporary files cannot be removed");
+    }
+    query::Config {
+        ledger: Some(Arc::clone(store.ledger())),
+        spill: query::Spill { directory: Some(directory), ..query::Spill::default() },
+        ..query_config(config)
+    }
+}
+
+/// The limits of a PromQL query as configured.
+fn prom_config(config: &Config) -> PromConfig {
+    let settings = &config.promql;
+    PromConfig {
+        timeout: settings.timeout.0,
+        lookback_delta: settings.lookback_delta.0,
+        samples_max: settings.max_samples,
+        series_max: settings.max_series,
+        concurrent_max: settings.max_concurrent,
+        memory_limit: usize::try_from(config.query.memory_limit.0).unwrap_or(usize::MAX),
+        ..PromConfig::default()
     }
 }
 

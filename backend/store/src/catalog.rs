@@ -14,14 +14,16 @@ use futures::future::try_join_all;
 use model::Clock;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::runtime::Handle;
 use tracing::warn;
 
-use crate::delta::actions::{Add, Remove, Txn};
-use crate::delta::{CRC32C_TAG, Change, TableLog, TableState};
+use crate::delta::actions::{Add, Remove, Txn, Values};
+use crate::delta::{CRC32C_TAG, Change, FENCE_APP_ID, LEVEL_TAG, MAY_REPEAT_TAG, TableLog, TableState};
 use crate::error::{Error, Result};
-use crate::objects::upload;
-use crate::parquet_file::{WriteProfile, WrittenFile, encode};
-use crate::paths::{day_name, new_data_path};
+use crate::index::files::FileIndex;
+use crate::objects::{PartSink, Upload, begin_upload, upload};
+use crate::parquet_file::{Encoded, FileEncoder, FileTags, WriteProfile, WrittenFile, encode};
+use crate::paths::{FileNames, day_name, path_in_place_of};
 use crate::series_files::SeriesFiles;
 use crate::tables::{DAY_COLUMN, Table};
 
@@ -47,6 +49,84 @@ pub struct Catalog {
     /// Watermarks as callers last learned them; see [`Catalog::commit`].
     told: Mutex<HashMap<(Table, String), i64>>,
     series: Arc<SeriesFiles>,
+    series_index: Arc<FileIndex>,
+    stream_index: Arc<FileIndex>,
+    names: Arc<FileNames>,
+}
+
+/// Begins files that take the place of others.
+pub(crate) struct NewFiles {
+    objects: Arc<dyn ObjectStore>,
+    root: Path,
+    clock: Arc<dyn Clock>,
+    names: Arc<FileNames>,
+    table: Table,
+    day: i32,
+    newest: String,
+    parts: u16,
+}
+
+impl NewFiles {
+    /// Begins a file, which is uploaded on `runtime` while it is written on another thread.
+    pub(crate) fn begin(&mut self, profile: WriteProfile, runtime: &Handle) -> Result<OpenFile> {
+        let (table, day) = (self.table, self.day);
+        let path = path_in_place_of(&self.newest, day, self.parts)
+            .unwrap_or_else(|| self.names.next_path(self.clock.as_ref(), day));
+        self.parts = self.parts.saturating_add(1);
+        let key = key_in(&self.root, &path);
+        let (sink, upload) = begin_upload(runtime, &self.objects, &key);
+        let encoder = FileEncoder::new(table, profile, sink)?;
+        let written_ms = self.clock.now_ms();
+        Ok(OpenFile { encoder, upload, table, day, path, key, written_ms })
+    }
+}
+
+/// A file that is being written.
+pub(crate) struct OpenFile {
+    encoder: FileEncoder<PartSink>,
+    upload: Upload,
+    table: Table,
+    day: i32,
+    path: String,
+    key: Path,
+    written_ms: i64,
+}
+
+impl OpenFile {
+    /// Adds rows, which must go on in the table's order. Blocks.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.encoder.write(batch)
+    }
+
+    /// Rows so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.encoder.rows()
+    }
+
+    /// Bytes so far, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.encoder.bytes()
+    }
+
+    /// Ends the file; it is durable when this returns. Blocks.
+    pub(crate) fn finish(self, tags: FileTags) -> Result<WrittenFile> {
+        let OpenFile { encoder, upload, table, day, path, key, written_ms } = self;
+        let ended = encoder.finish().and_then(|(sink, encoded)| {
+            let ended = sink.end();
+            let (size, crc32c) = ended.map_err(|error| Error::parquet(&key, error.into()))?;
+            Ok((encoded, size, crc32c))
+        });
+        // Where writing failed, the upload knows why.
+        upload.wait()?;
+        let (Encoded { rows, stats, delta_stats }, size, crc32c) = ended?;
+        Ok(WrittenFile { table, day, path, key, size, rows, stats, tags, delta_stats, crc32c, written_ms })
+    }
+
+    /// Gives the file up; gives the reason where its upload has failed. Blocks.
+    pub(crate) fn give_up(self) -> Result<()> {
+        drop(self.encoder);
+        self.upload.wait()
+    }
 }
 
 #[derive(Debug)]
@@ -99,6 +179,9 @@ impl Catalog {
             files: ArcSwap::from_pointee(sets),
             told: Mutex::default(),
             series: Arc::default(),
+            series_index: Arc::new(FileIndex::new(Table::Series)),
+            stream_index: Arc::new(FileIndex::new(Table::LogStreams)),
+            names: Arc::default(),
         })
     }
 
@@ -120,6 +203,11 @@ impl Catalog {
     /// Reads series and stream files, with a cache.
     pub fn series(&self) -> &Arc<SeriesFiles> {
         &self.series
+    }
+
+    /// The index of the files of `series`, or of `log_streams`.
+    pub(crate) fn file_index(&self, table: Table) -> &Arc<FileIndex> {
+        if table == Table::LogStreams { &self.stream_index } else { &self.series_index }
     }
 
     /// False where the catalog was opened for reading only.
@@ -151,12 +239,12 @@ impl Catalog {
         day: i32,
         rows: Vec<RecordBatch>,
         profile: WriteProfile,
+        tags: FileTags,
     ) -> Result<WrittenFile> {
         self.check_writable()?;
         let encoded = tokio::task::spawn_blocking(move || encode(table, &rows, profile)).await??;
-        let path = new_data_path(self.clock.as_ref(), day);
-        let key = self.handle(table).log.root.clone();
-        let key = path.split('/').fold(key, |key, part| key.join(part));
+        let path = self.names.next_path(self.clock.as_ref(), day);
+        let key = key_in(&self.handle(table).log.root, &path);
         let size = encoded.bytes.len() as u64;
         let crc32c = crc32c::crc32c(&encoded.bytes);
         upload(self.objects.as_ref(), &key, encoded.bytes).await?;
@@ -167,10 +255,27 @@ impl Catalog {
             size,
             rows: encoded.rows,
             stats: encoded.stats,
+            tags,
             delta_stats: encoded.delta_stats,
             crc32c,
             written_ms: self.clock.now_ms(),
             key,
+        })
+    }
+
+    /// Where a merge of files of one day writes to. `newest`: path of the file written last among those it
+    /// takes the place of.
+    pub(crate) fn new_files(&self, table: Table, day: i32, newest: &str) -> Result<NewFiles> {
+        self.check_writable()?;
+        Ok(NewFiles {
+            objects: Arc::clone(&self.objects),
+            root: self.handle(table).log.root.clone(),
+            clock: Arc::clone(&self.clock),
+            names: Arc::clone(&self.names),
+            table,
+            day,
+            newest: newest.to_owned(),
+            parts: 0,
         })
     }
 
@@ -191,6 +296,19 @@ impl Catalog {
         removes: Vec<Arc<DataFile>>,
         txn: Option<(String, i64)>,
     ) -> Result<Arc<FileSets>> {
+        self.commit_fenced(table, adds, removes, txn, None).await
+    }
+
+    /// [`Catalog::commit`] of a maintenance leader: fails with [`Error::Fenced`] where a later leader has
+    /// committed to the table. `epoch` is the leader's.
+    pub(crate) async fn commit_fenced(
+        &self,
+        table: Table,
+        adds: Vec<WrittenFile>,
+        removes: Vec<Arc<DataFile>>,
+        txn: Option<(String, i64)>,
+        epoch: Option<i64>,
+    ) -> Result<Arc<FileSets>> {
         self.check_writable()?;
         if adds.is_empty() && removes.is_empty() && txn.is_none() {
             return Ok(self.files());
@@ -198,8 +316,8 @@ impl Catalog {
         self.check_still_there(&adds).await?;
         let handle = self.handle(table);
         let mut loaded = handle.state.lock().await;
-        let outcome =
-            self.commit_locked(handle, &mut loaded, change(&adds, &removes, &txn, self.clock.now_ms())).await;
+        let change = Change { fence: epoch, ..change(&adds, &removes, &txn, self.clock.now_ms()) };
+        let outcome = self.commit_locked(handle, &mut loaded, change).await;
         // Also after a failure: the state may have taken in commits of others.
         let sets = self.publish(table, &loaded.state);
         self.learn(table, &txn, &outcome);
@@ -304,6 +422,16 @@ impl Catalog {
         self.clock.as_ref()
     }
 
+    pub(crate) fn shared_clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// The highest epoch a maintenance leader has committed with; 0 before the first.
+    pub(crate) fn maintenance_epoch(&self) -> i64 {
+        let files = self.files();
+        Table::ALL.into_iter().filter_map(|table| files.watermark(table, FENCE_APP_ID)).max().unwrap_or(0)
+    }
+
     /// Paths of the removed files of a table with the time of their removal in milliseconds since the Unix
     /// epoch.
     pub(crate) async fn tombstones(&self, table: Table) -> HashMap<String, i64> {
@@ -325,6 +453,10 @@ impl Catalog {
         }
         Ok(())
     }
+}
+
+fn key_in(root: &Path, path: &str) -> Path {
+    path.split('/').fold(root.clone(), |key, part| key.join(part))
 }
 
 impl TableHandle {
@@ -354,7 +486,7 @@ fn change(
         modification_time: file.written_ms,
         data_change,
         stats: Some(file.delta_stats.clone()),
-        tags: Some([(CRC32C_TAG.to_owned(), Some(format!("{:08x}", file.crc32c)))].into()),
+        tags: Some(delta_tags(file)),
     };
     let remove = |file: &Arc<DataFile>| Remove {
         path: file.path.clone(),
@@ -365,6 +497,7 @@ fn change(
         size: Some(i64::try_from(file.size).unwrap_or(i64::MAX)),
     };
     Change {
+        fence: None,
         adds: adds.iter().map(add).collect(),
         removes: removes.iter().map(remove).collect(),
         txn: txn.as_ref().map(|(app_id, version)| Txn {
@@ -373,6 +506,15 @@ fn change(
             last_updated: Some(now_ms),
         }),
     }
+}
+
+fn delta_tags(file: &WrittenFile) -> Values {
+    let tags = [
+        (CRC32C_TAG, format!("{:08x}", file.crc32c)),
+        (LEVEL_TAG, file.tags.level.to_string()),
+        (MAY_REPEAT_TAG, file.tags.may_repeat.to_string()),
+    ];
+    tags.map(|(name, value)| (name.to_owned(), Some(value))).into()
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::compact::CompactionPolicy;
 use crate::error::{Error, Result};
+use crate::lease::LeaseSettings;
 use crate::tables::Table;
 
 /// Settings of one store. Sizes are bytes unless the name says otherwise.
@@ -27,12 +29,33 @@ pub struct Config {
     pub group_wait: Duration,
     /// Size of the head beyond which batches are refused.
     pub head_bytes_max: u64,
+    /// How long rows stay in memory after they were committed, by their time and by the clock, so that
+    /// queries for them need no file; zero for not at all.
+    pub hot_window: Duration,
+    /// Size of all rows kept so; beyond it the oldest go early.
+    pub hot_bytes_max: u64,
+    /// Size of the log entries among them, which take far more memory than samples.
+    pub hot_logs_bytes_max: u64,
+    /// Memory the process may account for: rows, label sets, indexes and caches of the store, and what queries
+    /// reserve. The store gives up hot rows and caches before it refuses batches.
+    pub memory_limit: u64,
+    /// How far behind the newest sample of its series one may be and count as out of order; further behind
+    /// it counts as too old. Both are stored.
+    pub out_of_order_window: Duration,
+    /// Samples older than this are dropped and counted; `None` stores samples of any age.
+    pub reject_older_than: Option<Duration>,
+    /// Samples further ahead of the clock than this are dropped and counted: retention would keep the files
+    /// of their days for as long. `None` stores them.
+    pub reject_future: Option<Duration>,
     /// Size of batches that may wait to be written; further ones wait outside.
     pub queue_bytes_max: u64,
     /// Largest batch.
     pub batch_bytes_max: u64,
     /// Most batches remembered to find repetitions, 16 bytes and a little each.
     pub dedup_batches_max: usize,
+    /// Bytes of the index of files kept for series; for log streams a quarter of it. Days a query needs are
+    /// kept as long as it runs, so a query over more series takes more.
+    pub index_bytes_max: u64,
     /// How long rows are kept.
     pub retention: Retention,
     /// How often rows past their time are removed.
@@ -41,6 +64,12 @@ pub struct Config {
     pub vacuum_interval: Duration,
     /// How long such files are kept for queries that still read them.
     pub vacuum_grace: Duration,
+    /// How often files are looked through for some to merge.
+    pub compaction_interval: Duration,
+    /// When files are merged, and how far.
+    pub compaction: CompactionPolicy,
+    /// The lease under which one process maintains the tables.
+    pub lease: LeaseSettings,
     /// How long [`crate::Store::close`] tries to commit what is in the head.
     pub close_timeout: Duration,
     /// What a refused sender is told to wait.
@@ -81,13 +110,24 @@ impl Default for Config {
             wal_bytes_max: 4 << 30,
             group_wait: Duration::from_millis(1),
             head_bytes_max: 2 << 30,
+            hot_window: Duration::from_secs(2 * 3600),
+            hot_bytes_max: 512 << 20,
+            memory_limit: crate::memory::Ledger::default_limit(),
+            hot_logs_bytes_max: 64 << 20,
+            out_of_order_window: Duration::from_secs(2 * 3600),
+            reject_older_than: None,
+            reject_future: Some(Duration::from_secs(24 * 3600)),
             queue_bytes_max: 64 << 20,
             batch_bytes_max: 48 << 20,
             dedup_batches_max: 2_000_000,
+            index_bytes_max: 96 << 20,
             retention: Retention::default(),
             retention_interval: Duration::from_secs(24 * 3600),
             vacuum_interval: Duration::from_secs(3600),
             vacuum_grace: Duration::from_secs(24 * 3600),
+            compaction_interval: Duration::from_secs(300),
+            compaction: CompactionPolicy::default(),
+            lease: LeaseSettings::default(),
             close_timeout: Duration::from_secs(8),
             retry_after: Duration::from_secs(5),
         }
@@ -113,6 +153,12 @@ impl Config {
         if self.flush_file_rows == 0 || self.flush_rows == 0 {
             return refuse("`flush_file_rows` and `flush_rows` must be at least 1");
         }
+        if self.compaction_interval < Duration::from_secs(1) || self.lease.ttl < Duration::from_secs(3) {
+            return refuse(
+                "`compaction_interval` is less than a second or the lease's `ttl` less than three",
+            );
+        }
+        self.compaction.validate()?;
         if self.vacuum_grace < Duration::from_secs(3600) {
             return refuse("`vacuum_grace` is less than an hour, which running queries need");
         }

@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) mod append;
 pub(crate) mod flush;
+pub(crate) mod flush_files;
+pub(crate) mod hot;
 pub(crate) mod maintain;
 pub(crate) mod recover;
 pub(crate) mod view;
@@ -34,13 +36,17 @@ use flush::FlushReport;
 use view::View;
 
 use crate::catalog::{Catalog, DataFile, FileSets};
+use crate::compact::{CompactionReport, CompactionScope, Compactor, ProgressFn};
 use crate::config::Config;
 use crate::dedup::batch_key;
 use crate::error::{Error, Result};
 use crate::head::metadata::{MetadataByFamily, MetadataMap};
+use crate::index::files::FileIndexCounters;
+use crate::lease::Lease;
+use crate::memory::Ledger;
 use crate::parquet_file::WrittenFile;
 use crate::snapshot::Snapshot;
-use crate::stats::{Counters, HeadStats, StoreStats};
+use crate::stats::{Counters, HeadStats, HotStats, IndexStats, StoreStats};
 use crate::tables::Table;
 use crate::wal::replay::ReplayReport;
 
@@ -73,6 +79,7 @@ pub(crate) struct Inner {
     view: Arc<ArcSwap<View>>,
     metadata: Arc<MetadataMap>,
     counters: Arc<Counters>,
+    ledger: Arc<Ledger>,
     replay: OnceLock<ReplayReport>,
     commands: mpsc::Sender<Command>,
     queue: Arc<Semaphore>,
@@ -83,9 +90,14 @@ pub(crate) struct Inner {
     /// Held from a change of the catalog's files until the view has them.
     committing: tokio::sync::Mutex<()>,
     flush_wanted: Notify,
+    /// Told when the index of the head's label sets has something to build.
+    index_wanted: Arc<Notify>,
     closed: AtomicBool,
     /// Keeps other processes out of the data directory.
     _lock: File,
+    compactor: Compactor,
+    /// Held by whoever maintains the tables.
+    lease: Arc<Lease>,
     /// Where the log lies, to read it again.
     disks: recover::Disks,
 }
@@ -113,12 +125,14 @@ impl Store {
     /// A batch whose source and id were stored within the last 24 hours is answered with
     /// [`Appended::Duplicate`]. [`Error::Unavailable`] and [`Error::Backpressure`] say that nothing was
     /// stored and when to send it again; [`Error::InvalidBatch`] and [`Error::TooLarge`] that sending it
-    /// again will not help. Where the future is dropped before it resolves, the batch may or may not be
+    /// again will not help. Samples whose time the settings refuse are dropped and counted, and the rest of the
+    /// batch is stored: the rows in the answer tell how many that are. Where the future is dropped before it resolves, the batch may or may not be
     /// stored.
-    pub async fn append(&self, batch: Batch) -> Result<Appended> {
+    pub async fn append(&self, mut batch: Batch) -> Result<Appended> {
         let inner = &self.inner;
         inner.check_open()?;
         let bytes = inner.check_batch(&batch).inspect_err(|_| Counters::bump(&inner.counters.invalid))?;
+        inner.reject_by_time(&mut batch);
         inner.check_room().inspect_err(|_| Counters::bump(&inner.counters.backpressure))?;
         let permits = bytes.min(inner.config.queue_bytes_max).div_ceil(PERMIT_BYTES) as u32;
         let queue = Arc::clone(&inner.queue);
@@ -150,7 +164,15 @@ impl Store {
         removes: Vec<Arc<DataFile>>,
         txn: Option<(String, i64)>,
     ) -> Result<Arc<FileSets>> {
-        self.inner.commit_files(table, adds, removes, txn).await
+        self.inner.commit_files(table, adds, removes, txn, None).await
+    }
+
+    /// Merges files now, as the maintenance leader: waits for the lease for as long as a leader that is gone
+    /// would keep it, and fails with [`Error::LeaseHeld`] where another process keeps it longer. Merges that
+    /// fail are counted in the report; what was merged before stays merged.
+    pub async fn compact(&self, scope: &CompactionScope, progress: &ProgressFn) -> Result<CompactionReport> {
+        self.inner.check_open()?;
+        self.inner.compact(scope, progress, &self.stop).await
     }
 
     /// Takes no more batches, commits what is in the head and stops the background work. Fails with
@@ -179,8 +201,13 @@ impl Store {
         StoreStats {
             wal: inner.counters.wal(),
             head: inner.head_stats(),
+            hot: inner.hot_stats(),
             append: inner.counters.append(),
             flush: inner.counters.flush(),
+            index: inner.index_stats(),
+            compaction: inner.compactor.stats(),
+            lease: inner.lease.stats(),
+            memory: inner.ledger.stats(),
             replay: inner.replay.get().cloned().unwrap_or_default(),
         }
     }
@@ -188,6 +215,11 @@ impl Store {
     /// The tables' files.
     pub fn catalog(&self) -> &Catalog {
         &self.inner.catalog
+    }
+
+    /// The account of the process's memory, for queries to reserve theirs.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.inner.ledger
     }
 
     /// What sources told of metric families.
@@ -259,12 +291,34 @@ impl Inner {
         Ok(size)
     }
 
+    /// Drops samples that are too old or too far ahead of the clock, and counts them.
+    fn reject_by_time(&self, batch: &mut Batch) {
+        let now_ms = self.clock.now_ms();
+        let ms = |limit: Option<Duration>| {
+            limit.map_or(i64::MAX, |limit| i64::try_from(limit.as_millis()).unwrap_or(i64::MAX))
+        };
+        let oldest_ms = now_ms.saturating_sub(ms(self.config.reject_older_than));
+        let newest_ms = now_ms.saturating_add(ms(self.config.reject_future));
+        let (mut old, mut future) = (0, 0);
+        batch.points.retain(|point| {
+            old += u64::from(point.timestamp_ms < oldest_ms);
+            future += u64::from(point.timestamp_ms > newest_ms);
+            (oldest_ms..=newest_ms).contains(&point.timestamp_ms)
+        });
+        if old + future > 0 {
+            tracing::debug!(source = batch.source, old, future, "samples dropped for their time");
+            Counters::add(&self.counters.rejected_old, old);
+            Counters::add(&self.counters.rejected_future, future);
+        }
+    }
+
     /// Fails where the log or the head is full.
     fn check_room(&self) -> Result<()> {
         let wal_bytes = self.counters.wal_bytes.load(Ordering::Relaxed);
         let checks = [
             ("the log", wal_bytes, self.config.wal_bytes_max),
             ("the head", self.view.load().heap_bytes(), self.config.head_bytes_max),
+            ("the process's memory", self.ledger.used(), self.ledger.limit()),
         ];
         for (what, size, limit) in checks {
             if size > limit {
@@ -287,18 +341,53 @@ impl Inner {
 
     fn head_stats(&self) -> HeadStats {
         let view = self.view.load();
-        let waiting = |table| view.generations(table);
-        let metrics = waiting(Table::Metrics);
+        let metrics = view.generations(Table::Metrics);
+        let unflushed = |table| -> u64 {
+            view.unflushed(table).iter().map(|generation| generation.table_rows(table)).sum()
+        };
+        let label_bytes = self.counters.registry_bytes.load(Ordering::Relaxed);
         HeadStats {
             series: metrics.iter().map(|generation| generation.metrics.series_count()).max().unwrap_or(0),
-            points: metrics.iter().map(|generation| generation.metrics.rows()).sum(),
-            log_lines: waiting(Table::Logs).iter().map(|generation| generation.logs.rows()).sum(),
-            probe_results: waiting(Table::Probes).iter().map(|generation| generation.probe_rows()).sum(),
-            bytes: view.heap_bytes() + self.counters.registry_bytes.load(Ordering::Relaxed),
+            points: unflushed(Table::Metrics),
+            log_lines: unflushed(Table::Logs),
+            probe_results: unflushed(Table::Probes),
+            bytes: view.heap_bytes() + view.hot.bytes() + label_bytes + view.committed_bytes(),
+            label_bytes,
             unflushed_generations: view.ended.len() as u64,
             label_sets: self.counters.label_sets.load(Ordering::Relaxed),
             id_collisions_total: self.counters.id_collisions.load(Ordering::Relaxed),
             metadata_dropped_total: self.metadata.dropped(),
+        }
+    }
+
+    fn hot_stats(&self) -> HotStats {
+        HotStats {
+            merges_total: self.counters.hot_merges.load(Ordering::Relaxed),
+            merge_time_total: Duration::from_micros(self.counters.hot_merge_us.load(Ordering::Relaxed)),
+            ..self.view.load().hot.stats()
+        }
+    }
+}
+
+impl Inner {
+    fn index_stats(&self) -> IndexStats {
+        use Ordering::Relaxed;
+        let live = &self.view.load().live;
+        let files = [Table::Series, Table::LogStreams].map(|table| self.catalog.file_index(table));
+        let loaded = files.map(|index| index.loaded());
+        let sum = |count: fn(&FileIndexCounters) -> &AtomicU64| {
+            files.iter().map(|index| count(index.counters()).load(Relaxed)).sum::<u64>()
+        };
+        IndexStats {
+            live_series: (live.series.len() + live.streams.len()) as u64,
+            live_bytes: (live.series.heap_bytes() + live.streams.heap_bytes()) as u64,
+            file_days: loaded.iter().map(|view| view.day_count() as u64).sum(),
+            file_series: loaded.iter().map(|view| view.series_count()).sum(),
+            file_bytes: loaded.iter().map(|view| view.heap_bytes() as u64).sum(),
+            loads_total: sum(|counters| &counters.loads),
+            load_time_total: Duration::from_micros(sum(|counters| &counters.load_us)),
+            decoded_series_total: sum(|counters| &counters.decoded_series),
+            evicted_days_total: sum(|counters| &counters.evictions),
         }
     }
 }

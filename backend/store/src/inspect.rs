@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::catalog::{Catalog, DataFile, FileSets};
 use crate::error::{Error, Result};
-use crate::parquet_file::FileStats;
+use crate::parquet_file::{FileStats, FileTags};
 use crate::paths::{day_name, iso_ms, parse_day};
 use crate::tables::{DAY_COLUMN, Table};
 
@@ -192,6 +192,8 @@ pub async fn data_file(catalog: &Catalog, key: &str) -> Result<Arc<DataFile>> {
         rows: 0,
         stats: FileStats::default(),
         crc32c: None,
+        tags: FileTags::default(),
+        written_ms: meta.last_modified.timestamp_millis(),
     }))
 }
 

@@ -5,18 +5,24 @@
 //! Parquet and the local disk; knows nothing of HTTP, SQL, PromQL or LogQL.
 
 pub mod catalog;
+pub mod compact;
 pub mod config;
 pub mod contract;
 mod dedup;
 mod delta;
+pub mod duplicates;
 mod engine;
 mod error;
 mod head;
+mod index;
 pub mod inspect;
+pub mod lease;
+pub mod memory;
 pub mod objects;
 pub mod parquet_file;
 pub mod paths;
 mod retention;
+pub mod samples;
 pub mod series_files;
 mod snapshot;
 mod stats;
@@ -26,16 +32,23 @@ mod testing;
 mod wal;
 
 pub use catalog::{Catalog, DataFile, FileSets, TableFiles};
+pub use compact::{
+    CompactionPolicy, CompactionProgress, CompactionReport, CompactionScope, CompactionStats, Compactor,
+    ProgressFn, compact_catalog,
+};
 pub use config::{Config, Retention};
 pub use engine::Store;
 pub use engine::append::Appended;
 pub use engine::flush::FlushReport;
 pub use error::{Error, Result};
 pub use head::metadata::MetadataByFamily;
-pub use parquet_file::{FileStats, WriteProfile, WrittenFile};
+pub use index::cardinality::{Cardinality, Count};
+pub use index::query::LabelTexts;
+pub use lease::{Leadership, Lease, LeaseSettings, LeaseStats};
+pub use parquet_file::{FileStats, FileTags, WriteProfile, WrittenFile};
 pub use retention::{VACUUM_GRACE_MIN, VacuumReport};
 pub use series_files::{SeriesEntry, SeriesFiles, read_series};
 pub use snapshot::{HeadFilter, Snapshot};
-pub use stats::{AppendStats, FlushStats, HeadStats, StoreStats, WalStats};
+pub use stats::{AppendStats, FlushStats, HeadStats, HotStats, IndexStats, StoreStats, WalStats};
 pub use tables::Table;
 pub use wal::replay::{Damage, ReplayReport};

@@ -9,14 +9,16 @@ pub(crate) mod cache;
 mod check;
 mod encode;
 mod footer;
+mod front_to_back;
 mod metric_file;
 mod properties;
 mod range_reader;
 mod read;
 mod values;
 
-pub(crate) use encode::encode;
+pub(crate) use encode::{Encoded, FileEncoder, encode};
 pub use footer::Footers;
+pub(crate) use front_to_back::FrontToBack;
 pub use properties::WriteProfile;
 pub use read::{ReadOptions, read_batches};
 
@@ -38,6 +40,23 @@ pub struct FileStats {
     pub max_id: Option<i64>,
 }
 
+/// What the catalog remembers of a file beside its rows; it stands in the tags of the Delta log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileTags {
+    /// How often its rows were merged: 0 fresh from a flush, 1 merged over about an hour, 2 over a day.
+    pub level: u8,
+    /// Whether rows may have the same id and time as rows of another file of the day. Of two files that
+    /// share such a row at least one says so; files that both deny it need no look for duplicates.
+    pub may_repeat: bool,
+}
+
+impl Default for FileTags {
+    /// What is taken of a file that says nothing.
+    fn default() -> FileTags {
+        FileTags { level: 0, may_repeat: true }
+    }
+}
+
 /// A file that lies on the store and is not committed yet.
 #[derive(Clone, Debug)]
 pub struct WrittenFile {
@@ -55,6 +74,8 @@ pub struct WrittenFile {
     pub rows: u64,
     /// Bounds to prune by.
     pub stats: FileStats,
+    /// Its level, and whether its rows may stand in another file too.
+    pub tags: FileTags,
     /// The same for other readers, as Delta's JSON.
     pub(crate) delta_stats: String,
     /// CRC-32C of the whole file.

@@ -150,6 +150,11 @@ impl SeriesFiles {
         Ok(names)
     }
 
+    /// Footers of files, of these tables and of others.
+    pub(crate) fn footers(&self) -> &Footers {
+        &self.footers
+    }
+
     /// Bytes held in caches.
     pub fn bytes(&self) -> usize {
         self.footers.bytes() + self.series.bytes() + self.names.bytes()

@@ -1,7 +1,8 @@
 //! What a query reads: the head's generations and the committed files of one moment.
 //!
-//! Comes in: a view of the store, or a catalog alone. Goes out: files to scan, record batches of rows not
-//! in files yet, label sets of both. Knows no query language.
+//! Comes in: a view of the store, or a catalog alone. Goes out: record batches of the rows in memory, the files
+//! that hold all others, label sets of both. Rows just committed are in memory and in files; a snapshot reads
+//! them from one side only. Knows no query language.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::RangeInclusive;
@@ -19,6 +20,9 @@ use crate::head::log_rows::service;
 use crate::head::metric_rows::Selection;
 use crate::head::metrics::Series;
 use crate::head::scan::TableScan;
+use crate::index::files::FileIndex;
+use crate::index::live::LiveIndex;
+use crate::parquet_file::Footers;
 use crate::paths::DAY_US;
 use crate::series_files::{SeriesEntry, SeriesFiles};
 use crate::tables::Table;
@@ -52,25 +56,33 @@ impl HeadFilter {
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     head: Option<Arc<View>>,
+    /// To be read beside the head.
     files: Arc<FileSets>,
+    /// Everything committed.
+    all_files: Arc<FileSets>,
     objects: Arc<dyn ObjectStore>,
     prefix: Path,
     series_files: Arc<SeriesFiles>,
+    series_index: Arc<FileIndex>,
+    stream_index: Arc<FileIndex>,
 }
 
 impl Snapshot {
     pub(crate) fn of(view: Arc<View>, catalog: &Catalog) -> Snapshot {
-        let files = Arc::clone(&view.files);
-        Snapshot { head: Some(view), ..Snapshot::of_files(files, catalog) }
+        let (files, all_files) = (Arc::clone(&view.shown), Arc::clone(&view.files));
+        Snapshot { head: Some(view), all_files, ..Snapshot::of_files(files, catalog) }
     }
 
     fn of_files(files: Arc<FileSets>, catalog: &Catalog) -> Snapshot {
         Snapshot {
             head: None,
+            all_files: Arc::clone(&files),
             files,
             objects: Arc::clone(catalog.objects()),
             prefix: catalog.prefix().clone(),
             series_files: Arc::clone(catalog.series()),
+            series_index: Arc::clone(catalog.file_index(Table::Series)),
+            stream_index: Arc::clone(catalog.file_index(Table::LogStreams)),
         }
     }
 
@@ -79,26 +91,39 @@ impl Snapshot {
         Ok(Snapshot::of_files(catalog.refresh().await?, catalog))
     }
 
-    /// Committed files of a table, sorted by day, then by least key.
+    /// The files of a table whose rows are not in memory, sorted by day, then by least key: with
+    /// [`Snapshot::head_batches`] they make up the table.
     pub fn files(&self, table: Table) -> &[Arc<DataFile>] {
         self.files.table(table)
     }
 
-    /// Committed files of all tables.
+    /// [`Snapshot::files`] of all tables.
     pub fn file_sets(&self) -> &Arc<FileSets> {
         &self.files
     }
 
-    /// Rows that are in no file yet: columns of [`Table::sql_schema`], sorted by [`Table::sort_columns`]
+    /// All committed files of a table, to be counted or shown. With [`Snapshot::unflushed_rows`] they make up
+    /// the table; read with [`Snapshot::head_batches`] they would give rows twice.
+    pub fn all_files(&self, table: Table) -> &[Arc<DataFile>] {
+        self.all_files.table(table)
+    }
+
+    /// [`Snapshot::all_files`] of all tables.
+    pub fn all_file_sets(&self) -> &Arc<FileSets> {
+        &self.all_files
+    }
+
+    /// The rows in memory, which are in none of [`Snapshot::files`]: columns of [`Table::sql_schema`], sorted by [`Table::sort_columns`]
     /// within each batch and across them, at most 65,536 rows a batch. Of samples with the same series and
-    /// time the one written last. Of `series` and `log_streams` the label sets no flush of this process has
+    /// time the one that [`crate::duplicates::wins`]. Of `series` and `log_streams` the label sets no flush of this process has
     /// committed for the day.
     ///
     /// Takes time in proportion to the rows; not to be called on an async thread for large heads.
     pub fn head_batches(&self, table: Table, filter: &HeadFilter) -> Result<Vec<RecordBatch>> {
         let Some(view) = &self.head else { return Ok(Vec::new()) };
         let committed = Arc::clone(view.committed(table));
-        let mut scan = TableScan::new(table, view.generations(table), filter.selection(), committed);
+        let mut scan =
+            TableScan::new(table, view.generations(table), filter.selection(), committed, i32::MIN);
         let mut batches = Vec::new();
         while let Some(batch) = scan.next_batch()? {
             batches.push(batch);
@@ -195,17 +220,32 @@ impl Snapshot {
         Ok(names.into_iter().collect())
     }
 
-    /// Rows of a table that are in no file yet, about: repeated samples count twice.
+    /// Rows of a table in memory, which are in none of [`Snapshot::files`]; about: repeated samples count
+    /// twice, and of `series` and `log_streams` those a flush has committed count, too.
     pub fn head_rows(&self, table: Table) -> u64 {
-        let generations = self.generations(table);
-        let rows = |generation: &Arc<Generation>| match table {
-            Table::Metrics => generation.metrics.rows(),
-            Table::Series => generation.metrics.series_count(),
-            Table::Logs => generation.logs.rows(),
-            Table::LogStreams => generation.logs.stream_count(),
-            Table::Probes => generation.probe_rows(),
-        };
-        generations.iter().map(rows).sum()
+        rows(&self.generations(table), table)
+    }
+
+    /// Rows of a table that are in none of [`Snapshot::all_files`], about, as [`Snapshot::head_rows`].
+    pub fn unflushed_rows(&self, table: Table) -> u64 {
+        self.head.as_ref().map_or(0, |view| rows(&view.unflushed(table), table))
+    }
+
+    /// The index of the files of `series`, or of `log_streams`.
+    pub(crate) fn file_index(&self, table: Table) -> &Arc<FileIndex> {
+        if table == Table::LogStreams { &self.stream_index } else { &self.series_index }
+    }
+
+    /// The index of the head's series, or of its log streams.
+    pub(crate) fn live(&self, table: Table) -> Option<Arc<LiveIndex>> {
+        let live = &self.head.as_ref()?.live;
+        Some(Arc::clone(if table == Table::LogStreams { &live.streams } else { &live.series }))
+    }
+
+    /// Days on which the head has samples, or log entries.
+    pub(crate) fn head_days(&self, table: Table) -> BTreeSet<i32> {
+        let of = if table == Table::LogStreams { Table::Logs } else { Table::Metrics };
+        self.generations(of).iter().flat_map(|generation| generation.days(of).into_keys()).collect()
     }
 
     /// The object store the files lie on.
@@ -218,9 +258,24 @@ impl Snapshot {
         &self.prefix
     }
 
-    fn generations(&self, table: Table) -> Vec<Arc<Generation>> {
+    /// Footers of data files.
+    pub(crate) fn footers(&self) -> &Footers {
+        self.series_files.footers()
+    }
+
+    /// Generations whose rows of `table` are in no file, oldest first.
+    pub(crate) fn generations(&self, table: Table) -> Vec<Arc<Generation>> {
         self.head.as_ref().map_or_else(Vec::new, |view| view.generations(table))
     }
+}
+
+fn rows(generations: &[Arc<Generation>], table: Table) -> u64 {
+    let rows = |generation: &Arc<Generation>| match table {
+        Table::Series => generation.metrics.series_count(),
+        Table::LogStreams => generation.logs.stream_count(),
+        Table::Metrics | Table::Logs | Table::Probes => generation.table_rows(table),
+    };
+    generations.iter().map(rows).sum()
 }
 
 fn head_entry(series: &Series) -> SeriesEntry {

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::compact::CompactionStats;
+use crate::lease::LeaseStats;
 use crate::wal::replay::ReplayReport;
 
 /// What the store has done since it was opened and what it holds now.
@@ -10,12 +12,22 @@ use crate::wal::replay::ReplayReport;
 pub struct StoreStats {
     /// The log.
     pub wal: WalStats,
-    /// Rows not yet in the tables.
+    /// Rows in memory.
     pub head: HeadStats,
+    /// Committed rows among them.
+    pub hot: HotStats,
     /// Batches that came in.
     pub append: AppendStats,
     /// Commits to the tables.
     pub flush: FlushStats,
+    /// The index of series and log streams.
+    pub index: IndexStats,
+    /// Files merged.
+    pub compaction: CompactionStats,
+    /// Who maintains the tables.
+    pub lease: LeaseStats,
+    /// The process's memory.
+    pub memory: crate::memory::LedgerStats,
     /// What was found in the log when the store was opened.
     pub replay: ReplayReport,
 }
@@ -42,16 +54,18 @@ pub struct WalStats {
 /// Rows in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeadStats {
-    /// Series with samples.
+    /// Series with samples, of the generation or hot block that has most.
     pub series: u64,
-    /// Samples.
+    /// Samples in no file yet.
     pub points: u64,
-    /// Log entries.
+    /// Log entries in no file yet.
     pub log_lines: u64,
-    /// Probe results.
+    /// Probe results in no file yet.
     pub probe_results: u64,
-    /// Bytes on the heap.
+    /// Bytes on the heap: rows in no file yet, hot rows, label sets.
     pub bytes: u64,
+    /// Bytes of label sets and their index, part of `bytes`.
+    pub label_bytes: u64,
     /// Generations that wait for their commit.
     pub unflushed_generations: u64,
     /// Label sets known to the writer.
@@ -60,6 +74,27 @@ pub struct HeadStats {
     pub id_collisions_total: u64,
     /// Metric families dropped because there were too many.
     pub metadata_dropped_total: u64,
+}
+
+/// Rows that are in files and kept in memory all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HotStats {
+    /// Blocks, over all tables.
+    pub blocks: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Bytes on the heap, without label sets.
+    pub bytes: u64,
+    /// Blocks given up because one of their files left the table.
+    pub hidden_total: u64,
+    /// Blocks dropped because their time was over.
+    pub dropped_by_time_total: u64,
+    /// Blocks dropped early because memory was short.
+    pub dropped_by_memory_total: u64,
+    /// Blocks packed or merged.
+    pub merges_total: u64,
+    /// Time spent on that.
+    pub merge_time_total: Duration,
 }
 
 /// Batches since the store was opened.
@@ -73,6 +108,16 @@ pub struct AppendStats {
     pub log_lines_total: u64,
     /// Probe results stored.
     pub probe_results_total: u64,
+    /// Samples stored that were behind the newest one of their series, within the out-of-order window.
+    pub out_of_order_total: u64,
+    /// Samples stored that were further behind.
+    pub too_old_total: u64,
+    /// Samples stored that had the timestamp of the newest one of their series.
+    pub repeated_total: u64,
+    /// Samples dropped for their age.
+    pub rejected_old_total: u64,
+    /// Samples dropped because they lay too far ahead of the clock.
+    pub rejected_future_total: u64,
     /// Batches not stored because they were stored before.
     pub duplicates_total: u64,
     /// Batches refused because the log could not be written.
@@ -114,6 +159,29 @@ pub struct FlushStats {
     pub maintenance_failures_total: u64,
 }
 
+/// The index of series and log streams: of the head's, and of those in files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexStats {
+    /// Label sets in the index of the head.
+    pub live_series: u64,
+    /// Bytes of the index of the head, without the label sets, which [`HeadStats::bytes`] counts.
+    pub live_bytes: u64,
+    /// Days of files that are loaded.
+    pub file_days: u64,
+    /// Label sets of files that are loaded.
+    pub file_series: u64,
+    /// Bytes of what is loaded of files.
+    pub file_bytes: u64,
+    /// Times something was loaded.
+    pub loads_total: u64,
+    /// Time spent loading.
+    pub load_time_total: Duration,
+    /// Label sets decoded.
+    pub decoded_series_total: u64,
+    /// Days forgotten because the memory was needed for others.
+    pub evicted_days_total: u64,
+}
+
 /// Counters behind [`StoreStats`], written by several threads.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -131,6 +199,13 @@ pub(crate) struct Counters {
     pub(crate) points: AtomicU64,
     pub(crate) log_lines: AtomicU64,
     pub(crate) probe_results: AtomicU64,
+    pub(crate) out_of_order: AtomicU64,
+    pub(crate) too_old: AtomicU64,
+    pub(crate) repeated: AtomicU64,
+    pub(crate) rejected_old: AtomicU64,
+    pub(crate) rejected_future: AtomicU64,
+    pub(crate) hot_merges: AtomicU64,
+    pub(crate) hot_merge_us: AtomicU64,
     pub(crate) duplicates: AtomicU64,
     pub(crate) unavailable: AtomicU64,
     pub(crate) backpressure: AtomicU64,
@@ -185,6 +260,11 @@ impl Counters {
             points_total: self.points.load(Relaxed),
             log_lines_total: self.log_lines.load(Relaxed),
             probe_results_total: self.probe_results.load(Relaxed),
+            out_of_order_total: self.out_of_order.load(Relaxed),
+            too_old_total: self.too_old.load(Relaxed),
+            repeated_total: self.repeated.load(Relaxed),
+            rejected_old_total: self.rejected_old.load(Relaxed),
+            rejected_future_total: self.rejected_future.load(Relaxed),
             duplicates_total: self.duplicates.load(Relaxed),
             unavailable_total: self.unavailable.load(Relaxed),
             backpressure_total: self.backpressure.load(Relaxed),

@@ -14,6 +14,9 @@ const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-backgro
 
 export const usesMock = !process.env.BASE_URL;
 
+/** Whether the server under test answers PromQL. */
+export const hasProm = usesMock || (await fetch(`${process.env.BASE_URL.replace(/\/$/, "")}/api/v1/query?query=1`).then((response) => response.ok, () => false));
+
 export async function openBrowser() {
   if (!CHROMIUM) throw new Error("no Chromium found; install Debian's package chromium or set CHROMIUM");
   const profile = mkdtempSync(join(tmpdir(), "atl-ui-test-"));

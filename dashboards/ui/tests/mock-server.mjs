@@ -1,6 +1,7 @@
 /**
  * A stand-in for the backend in browser tests: the documented endpoints with plausible data, the strict content policy,
- * and the built UI. Serves only tests. `node tests/mock-server.mjs [PORT]` runs it by hand.
+ * and the built UI. Serves only tests. `node tests/mock-server.mjs [PORT]` runs it by hand; with `PROM_URL` the calls below
+ * `/api/v1` go to that Prometheus instead.
  */
 
 import { createServer } from "node:http";
@@ -9,6 +10,7 @@ import { dirname, extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bool, columnFromArray, float64, int32, int64, int8, map, tableFromColumns, tableToIPC, timestamp, TimeUnit, utf8 } from "@uwdata/flechette";
 import * as data from "./mock-data.mjs";
+import { answerProm } from "./mock-prom.mjs";
 
 export const POLICY = "default-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; img-src 'self' data:; form-action 'self'";
 const DIST = join(dirname(fileURLToPath(import.meta.url)), "../dist");
@@ -46,6 +48,7 @@ async function handle(request, response, state) {
   const json = (body) => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
   const param = (name) => url.searchParams.get(name) ?? "";
   const path = url.pathname;
+  if (path.startsWith("/api/v1/")) return prom(request, response, url, state);
   if (path === "/api/sql") return runSql(request, response, url, state, now);
   if (path === "/api/catalog") return json(state.empty ? { schemas: [{ name: "public", tables: [] }, { name: "prom", tables: [] }], functions: [] } : data.catalog(now));
   if (path.startsWith("/api/catalog/prom/")) return json(data.promTable(decodeURIComponent(path.slice("/api/catalog/prom/".length))));
@@ -61,6 +64,20 @@ async function handle(request, response, state) {
   if (path === "/api/objects/text") return response.writeHead(200, { "content-type": "text/plain" }).end(data.deltaLog(now));
   if (path.startsWith("/api/")) return response.writeHead(404, { "content-type": "application/json" }).end('{"error":"no such endpoint"}');
   return serveFile(path, response);
+}
+
+async function prom(request, response, url, state) {
+  let body = "";
+  for await (const chunk of request) body += chunk;
+  if (process.env.PROM_URL) {
+    const answer = await fetch(process.env.PROM_URL + url.pathname + url.search, { method: request.method, body: body || undefined, headers: { "content-type": request.headers["content-type"] ?? "text/plain" } });
+    response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "text/plain" }).end(Buffer.from(await answer.arrayBuffer()));
+    return;
+  }
+  const params = new URLSearchParams([...url.searchParams, ...new URLSearchParams(body)]);
+  if (params.has("query")) state.queries.push(params.get("query"));
+  const { status, json } = answerProm(url.pathname.slice("/api/v1".length), params, state);
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(json));
 }
 
 function rowsAsJson(rows) {

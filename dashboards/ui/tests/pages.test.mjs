@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { openBrowser, openPage, sqlPath, usesMock } from "./browser.mjs";
+import { hasProm, openBrowser, openPage, sqlPath, usesMock } from "./browser.mjs";
 import { HOSTILE } from "./mock-data.mjs";
 
 let browser;
@@ -20,7 +20,7 @@ async function withPage(path, options, work) {
 
 const overflow = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
-for (const [path, heading] of [["/", "Targets"], ["/sql", "Ask something"], ["/objects", "Tables"]]) {
+for (const [path, heading] of [["/", "Targets"], ...(hasProm ? [["/explore", "Pick a metric, or start here"]] : []), ["/sql", "Ask something"], ["/objects", "Tables"]]) {
   test(`${path} renders without a complaint and without leaving the origin`, () =>
     withPage(path, {}, async (page) => {
       await page.getByRole("heading", { name: heading, exact: true }).waitFor();
@@ -201,7 +201,7 @@ test("objects: a Delta log opens action by action, a lost file says so", { skip:
 });
 
 test("hostile names stay text on every page", { skip: !usesMock }, async () => {
-  const paths = ["/", "/objects", "/objects?key=metrics/x.parquet&tab=groups", sqlPath("SELECT service, count(*) AS lines FROM logs GROUP BY service", "?view=chart"), sqlPath("SELECT * FROM logs")];
+  const paths = ["/", "/explore?metric=hostile_gauge#q=hostile_gauge", "/explore?view=table#q=hostile_gauge", "/objects", "/objects?key=metrics/x.parquet&tab=groups", sqlPath("SELECT service, count(*) AS lines FROM logs GROUP BY service", "?view=chart"), sqlPath("SELECT * FROM logs")];
   for (const path of paths) {
     await withPage(path, {}, async (page) => {
       await page.getByText(HOSTILE).first().waitFor();

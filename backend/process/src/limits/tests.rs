@@ -94,3 +94,12 @@ fn log_entries_share_one_limit_and_empty_streams_vanish() {
     assert_eq!(rejections.count(Reason::TooFarInFuture), 2);
     assert!(after.is_empty() || after.probes.is_empty());
 }
+
+#[test]
+fn rejections_name_the_limits() {
+    let mut rejections = Rejections::default();
+    rejections.add(Reason::LineCut, 1);
+    rejections.add(Reason::SeriesPerSource, 40);
+    assert_eq!(rejections.to_string(), "series_per_source: 40 rows, line_cut: 1 row");
+    assert_eq!(rejections.lost(), 40);
+}

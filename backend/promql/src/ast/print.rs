@@ -25,14 +25,22 @@ impl Display for Expr {
                 write!(f, "{}[{range}]", Matchers(selector))?;
                 write_modifiers(f, selector.mode, selector.at, selector.offset.as_ref())
             }
-            ExprKind::Subquery(subquery) => write_subquery(f, subquery),
+            ExprKind::Subquery(subquery) => write!(f, "{}{}", subquery.expr, SubquerySuffix(subquery)),
             ExprKind::Call { function, args } => {
                 write!(f, "{}(", function.name)?;
                 write_list(f, args)?;
                 f.write_char(')')
             }
-            ExprKind::Aggregate(aggregate) => write_aggregate(f, aggregate),
-            ExprKind::Binary(binary) => write_binary(f, binary),
+            ExprKind::Aggregate(aggregate) => {
+                write!(f, "{}(", AggregateHead(aggregate))?;
+                if let Some(parameter) = &aggregate.parameter {
+                    write!(f, "{parameter}, ")?;
+                }
+                write!(f, "{})", aggregate.expr)
+            }
+            ExprKind::Binary(binary) => {
+                write!(f, "{} {} {}", binary.lhs, BinaryOperator(binary), binary.rhs)
+            }
             ExprKind::Unary { negative, operand } => {
                 write!(f, "{}{operand}", if *negative { '-' } else { '+' })
             }
@@ -136,48 +144,65 @@ fn write_modifiers(
     }
 }
 
-fn write_subquery(f: &mut Formatter<'_>, subquery: &Subquery) -> fmt::Result {
-    write!(f, "{}[{}:", subquery.expr, subquery.range)?;
-    if let Some(step) = &subquery.step {
-        write!(f, "{step}")?;
+/// What follows the expression of a subquery.
+pub(super) struct SubquerySuffix<'a>(pub(super) &'a Subquery);
+
+impl Display for SubquerySuffix<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let subquery = self.0;
+        write!(f, "[{}:", subquery.range)?;
+        if let Some(step) = &subquery.step {
+            write!(f, "{step}")?;
+        }
+        f.write_char(']')?;
+        write_modifiers(f, RangeMode::Plain, subquery.at, subquery.offset.as_ref())
     }
-    f.write_char(']')?;
-    write_modifiers(f, RangeMode::Plain, subquery.at, subquery.offset.as_ref())
 }
 
-fn write_aggregate(f: &mut Formatter<'_>, aggregate: &Aggregate) -> fmt::Result {
-    f.write_str(aggregate.op.name())?;
-    if aggregate.grouping.without || !aggregate.grouping.labels.is_empty() {
-        f.write_str(if aggregate.grouping.without { " without " } else { " by " })?;
-        write_labels(f, &aggregate.grouping.labels)?;
-        f.write_char(' ')?;
+/// Operator and grouping of an aggregation, up to the parenthesis.
+pub(super) struct AggregateHead<'a>(pub(super) &'a Aggregate);
+
+impl Display for AggregateHead<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Aggregate { op, grouping, .. } = self.0;
+        f.write_str(op.name())?;
+        if grouping.without || !grouping.labels.is_empty() {
+            f.write_str(if grouping.without { " without " } else { " by " })?;
+            write_labels(f, &grouping.labels)?;
+            f.write_char(' ')?;
+        }
+        Ok(())
     }
-    f.write_char('(')?;
-    if let Some(parameter) = &aggregate.parameter {
-        write!(f, "{parameter}, ")?;
-    }
-    write!(f, "{})", aggregate.expr)
 }
 
-fn write_binary(f: &mut Formatter<'_>, binary: &Binary) -> fmt::Result {
-    let matching = &binary.matching;
-    write!(f, "{} {}", binary.lhs, binary.op.symbol())?;
-    if binary.return_bool {
-        f.write_str(" bool")?;
+/// A binary operator with all that stands between the operands.
+pub(super) struct BinaryOperator<'a>(pub(super) &'a Binary);
+
+impl Display for BinaryOperator<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Binary { op, matching, return_bool, .. } = self.0;
+        f.write_str(op.symbol())?;
+        if *return_bool {
+            f.write_str(" bool")?;
+        }
+        let grouped = matches!(matching.cardinality, Cardinality::ManyToOne | Cardinality::OneToMany);
+        if matching.on || grouped || !matching.labels.is_empty() {
+            f.write_str(if matching.on { " on " } else { " ignoring " })?;
+            write_labels(f, &matching.labels)?;
+        }
+        if grouped {
+            let left = matching.cardinality == Cardinality::ManyToOne;
+            f.write_str(if left { " group_left " } else { " group_right " })?;
+            write_labels(f, &matching.include)?;
+        }
+        write_fill(f, matching.fill_left, matching.fill_right)
     }
-    let grouped = matches!(matching.cardinality, Cardinality::ManyToOne | Cardinality::OneToMany);
-    if matching.on || grouped || !matching.labels.is_empty() {
-        f.write_str(if matching.on { " on " } else { " ignoring " })?;
-        write_labels(f, &matching.labels)?;
-    }
-    if grouped {
-        let left = matching.cardinality == Cardinality::ManyToOne;
-        f.write_str(if left { " group_left " } else { " group_right " })?;
-        write_labels(f, &matching.include)?;
-    }
-    match (matching.fill_left, matching.fill_right) {
+}
+
+fn write_fill(f: &mut Formatter<'_>, left: Option<f64>, right: Option<f64>) -> fmt::Result {
+    match (left, right) {
         (Some(left), Some(right)) if left.to_bits() == right.to_bits() => {
-            write!(f, " fill ({})", float_g(left))?
+            write!(f, " fill ({})", float_g(left))
         }
         (left, right) => {
             if let Some(left) = left {
@@ -186,9 +211,9 @@ fn write_binary(f: &mut Formatter<'_>, binary: &Binary) -> fmt::Result {
             if let Some(right) = right {
                 write!(f, " fill_right ({})", float_g(right))?;
             }
+            Ok(())
         }
     }
-    write!(f, " {}", binary.rhs)
 }
 
 impl Display for DurationExpr {

@@ -4,12 +4,17 @@ use super::{Bucket, CUSTOM_BUCKETS_SCHEMA, Histogram};
 
 /// A bucket with its bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct BoundedBucket {
-    pub(crate) lower: f64,
-    pub(crate) upper: f64,
-    pub(crate) lower_inclusive: bool,
-    pub(crate) upper_inclusive: bool,
-    pub(crate) count: f64,
+pub struct BoundedBucket {
+    /// Lower bound.
+    pub lower: f64,
+    /// Upper bound.
+    pub upper: f64,
+    /// Whether an observation at the lower bound counts here.
+    pub lower_inclusive: bool,
+    /// Whether an observation at the upper bound counts here.
+    pub upper_inclusive: bool,
+    /// Observations.
+    pub count: f64,
 }
 
 /// Upper bound of bucket `index` of an exponential schema.
@@ -85,7 +90,7 @@ impl Histogram {
     }
 
     /// All buckets from the lowest values to the highest. Those that overlap the zero bucket end at it.
-    pub(crate) fn all_buckets(&self) -> Vec<BoundedBucket> {
+    pub fn all_buckets(&self) -> Vec<BoundedBucket> {
         let threshold = self.zero_threshold;
         let mut out = Vec::with_capacity(self.negative.len() + self.positive.len() + 1);
         for bucket in self.negative.iter().rev() {

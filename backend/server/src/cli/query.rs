@@ -20,15 +20,20 @@ const STATEMENT_BYTES_MAX: u64 = 64 << 10;
 /// Widest cell printed in a table, in characters.
 const CELL_WIDTH_MAX: usize = 80;
 
-type CliError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type CliError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the statement and prints the answer.
 pub(super) fn command(arguments: SqlArguments) -> ExitCode {
+    run_async(run(arguments))
+}
+
+/// Runs a command that waits for the network; prints its error.
+pub(super) fn run_async(command: impl Future<Output = Result<(), CliError>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    match runtime.block_on(run(arguments)) {
+    match runtime.block_on(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error.as_ref()),
     }
@@ -45,7 +50,7 @@ async fn run(arguments: SqlArguments) -> Result<(), CliError> {
     };
     match &arguments.store {
         Some(url) => {
-            let engine = engine_on(url, arguments.config.as_deref()).await?;
+            let (engine, _) = engine_on(url, arguments.config.as_deref()).await?;
             let options = QueryOptions { limit: arguments.limit, ..QueryOptions::default() };
             let answer = engine.sql(&statement, options).await?;
             print(formats::encode(answer, format), arguments.output).await
@@ -68,7 +73,10 @@ fn statement(argument: &str) -> Result<String, CliError> {
 }
 
 /// An engine over the committed files of a bucket; rows still in a server's memory are not there.
-async fn engine_on(url: &str, config: Option<&std::path::Path>) -> Result<Engine, CliError> {
+pub(super) async fn engine_on(
+    url: &str,
+    config: Option<&std::path::Path>,
+) -> Result<(Engine, Arc<store::Snapshot>), CliError> {
     let mut config = match config {
         Some(path) => Config::load(path)?,
         None => Config::default(),
@@ -78,7 +86,9 @@ async fn engine_on(url: &str, config: Option<&std::path::Path>) -> Result<Engine
     let catalog =
         store::Catalog::open_read_only(objects.store, objects.prefix, Arc::new(SystemClock)).await?;
     let snapshot = Arc::new(store::Snapshot::read_only(&catalog).await?);
-    Ok(Engine::new(serve::query_config(&config), Arc::new(move || Arc::clone(&snapshot)))?)
+    let source = Arc::clone(&snapshot);
+    let engine = Engine::new(serve::query_config(&config), Arc::new(move || Arc::clone(&source)))?;
+    Ok((engine, snapshot))
 }
 
 async fn ask(
@@ -157,42 +167,51 @@ async fn print<E: std::error::Error + Send + Sync + 'static>(
 /// The JSON answer as aligned columns; numbers stand right.
 fn table(answer: &Value) -> String {
     let empty = Vec::new();
-    let columns = answer["columns"].as_array().unwrap_or(&empty);
+    let described = answer["columns"].as_array().unwrap_or(&empty);
     let rows = answer["rows"].as_array().unwrap_or(&empty);
-    let header: Vec<String> = columns.iter().map(|column| cell(&column["name"])).collect();
+    let header: Vec<String> = described.iter().map(|column| cell(&column["name"])).collect();
     let cells: Vec<Vec<String>> =
         rows.iter().map(|row| row.as_array().unwrap_or(&empty).iter().map(cell).collect()).collect();
-    let widths: Vec<usize> = (0..header.len())
-        .map(|i| {
-            let widest = cells.iter().filter_map(|row| row.get(i)).map(|text| text.chars().count()).max();
-            widest.unwrap_or(0).max(header[i].chars().count())
+    let numeric: Vec<bool> = (0..header.len()).map(|i| rows.iter().any(|row| row[i].is_number())).collect();
+    columns(&header, &cells, &numeric)
+}
+
+/// Aligned columns under their names; those in `right` stand right.
+pub(super) fn columns<N: AsRef<str>>(names: &[N], rows: &[Vec<String>], right: &[bool]) -> String {
+    let widths: Vec<usize> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| {
+            let widest = rows.iter().filter_map(|row| row.get(i)).map(|text| text.chars().count()).max();
+            widest.unwrap_or(0).max(name.as_ref().chars().count())
         })
         .collect();
-    let numeric: Vec<bool> = (0..header.len()).map(|i| rows.iter().any(|row| row[i].is_number())).collect();
     let mut out = String::new();
-    let mut line = |row: &[String], align: bool| {
+    let mut line = |row: &[&str]| {
         let parts: Vec<String> = row
             .iter()
             .zip(&widths)
-            .zip(&numeric)
-            .map(|((text, width), right)| match align && *right {
-                true => format!("{text:>width$}"),
-                false => format!("{text:<width$}"),
-            })
+            .zip(right)
+            .map(
+                |((text, width), right)| {
+                    if *right { format!("{text:>width$}") } else { format!("{text:<width$}") }
+                },
+            )
             .collect();
         out.push_str(parts.join("  ").trim_end());
         out.push('\n');
     };
-    line(&header, true);
-    line(&widths.iter().map(|width| "─".repeat(*width)).collect::<Vec<_>>(), false);
-    for row in &cells {
-        line(row, true);
+    line(&names.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+    let rules: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
+    line(&rules.iter().map(String::as_str).collect::<Vec<_>>());
+    for row in rows {
+        line(&row.iter().map(String::as_str).collect::<Vec<_>>());
     }
     out
 }
 
 /// One cell: control characters shown, not obeyed, and long text cut.
-fn cell(value: &Value) -> String {
+pub(super) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => return String::new(),
         Value::String(text) => text.clone(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use object_store::path::Path;
 
 use crate::delta::TableState;
-use crate::parquet_file::FileStats;
+use crate::parquet_file::{FileStats, FileTags};
 use crate::tables::Table;
 
 /// One committed Parquet file.
@@ -29,6 +29,10 @@ pub struct DataFile {
     pub stats: FileStats,
     /// CRC-32C of the whole file, where this program wrote it.
     pub crc32c: Option<u32>,
+    /// Its level, and whether its rows may stand in another file too.
+    pub tags: FileTags,
+    /// When it was written, milliseconds since the Unix epoch.
+    pub written_ms: i64,
 }
 
 impl DataFile {
@@ -83,18 +87,33 @@ impl TableFiles {
     pub(crate) fn of(state: &TableState) -> TableFiles {
         let mut files: Vec<Arc<DataFile>> = state.files().map(Arc::clone).collect();
         files.sort_by(|a, b| (a.day, &a.stats.min_key, &a.path).cmp(&(b.day, &b.stats.min_key, &b.path)));
+        TableFiles::sorted(state.version, state.watermarks(), files)
+    }
+
+    fn sorted(version: i64, watermarks: BTreeMap<String, i64>, files: Vec<Arc<DataFile>>) -> TableFiles {
         let mut days: BTreeMap<i32, Range<usize>> = BTreeMap::new();
         for (i, file) in files.iter().enumerate() {
             days.entry(file.day).or_insert(i..i).end = i + 1;
         }
         TableFiles {
-            version: state.version,
+            version,
             days,
-            watermarks: state.watermarks(),
+            watermarks,
             rows: files.iter().map(|file| file.rows).sum(),
             bytes: files.iter().map(|file| file.size).sum(),
             files,
         }
+    }
+
+    /// The files but those whose path is among `hidden`; version and watermarks stay.
+    pub(crate) fn without(&self, hidden: impl Fn(&str) -> bool) -> TableFiles {
+        let files = self.files.iter().filter(|file| !hidden(&file.path)).map(Arc::clone).collect();
+        TableFiles::sorted(self.version, self.watermarks.clone(), files)
+    }
+
+    /// Whether another process writes to the table, as far as watermarks tell.
+    pub(crate) fn has_other_writers(&self, app_id: &str) -> bool {
+        self.watermarks.keys().any(|other| other != app_id)
     }
 
     /// Version of the Delta table; -1 where there is no table.

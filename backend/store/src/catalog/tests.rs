@@ -12,7 +12,7 @@ use crate::testing::{DAY, Dice, FaultyStore, LATE_MAX, memory, metrics, noon, op
 
 async fn write(catalog: &Catalog, value: f64) -> WrittenFile {
     let rows = vec![metrics(&[("up", 1, value as i64, value)])];
-    catalog.write_file(Table::Metrics, DAY, rows, WriteProfile::Flush).await.unwrap()
+    catalog.write_file(Table::Metrics, DAY, rows, WriteProfile::Flush, FileTags::default()).await.unwrap()
 }
 
 fn txn(version: i64) -> Option<(String, i64)> {
@@ -61,7 +61,8 @@ async fn all_tables_come_back_after_a_restart() {
     for table in Table::ALL {
         for day in [DAY, DAY - 3] {
             let rows = vec![random_rows(table, 20, &Dice::new(5))];
-            let file = catalog.write_file(table, day, rows, WriteProfile::Flush).await.unwrap();
+            let file =
+                catalog.write_file(table, day, rows, WriteProfile::Flush, FileTags::default()).await.unwrap();
             catalog.commit(table, vec![file], vec![], None).await.unwrap();
         }
     }
@@ -79,6 +80,44 @@ async fn all_tables_come_back_after_a_restart() {
             let days: Vec<i32> = again.files().table_files(table).days().map(|(day, _)| day).collect();
             assert_eq!(days, [DAY - 3, DAY]);
         }
+    }
+}
+
+#[tokio::test]
+async fn tags_come_back_after_a_restart_and_files_without_them_are_taken_for_fresh() {
+    let (objects, _) = memory();
+    let catalog = open(Arc::<InMemory>::clone(&objects), noon()).await;
+    let kinds = [(0, true), (0, false), (1, true), (2, false), (255, false)];
+    let kinds = kinds.map(|(level, may_repeat)| FileTags { level, may_repeat });
+    let mut expected = Vec::new();
+    for tags in kinds {
+        let rows = vec![metrics(&[("up", 1, 1, 1.0)])];
+        let file = catalog.write_file(Table::Metrics, DAY, rows, WriteProfile::Flush, tags).await.unwrap();
+        expected.push((file.path.clone(), tags, noon().now_ms()));
+        catalog.commit(Table::Metrics, vec![file], vec![], None).await.unwrap();
+    }
+    // As an earlier version wrote it, and as somebody else may write it.
+    let strange = [(LEVEL_TAG.to_owned(), Some("high".to_owned())), (MAY_REPEAT_TAG.to_owned(), None)];
+    for (name, tags) in [("old", None), ("strange", Some(strange.into()))] {
+        let path = format!("day={}/{name}.parquet", day_name(DAY));
+        let file = write(&catalog, 1.0).await;
+        let mut change = change(&[WrittenFile { path: path.clone(), ..file }], &[], &None, 0);
+        change.adds[0].tags = tags;
+        let mut loaded = catalog.handle(Table::Metrics).state.lock().await;
+        catalog.commit_locked(catalog.handle(Table::Metrics), &mut loaded, change).await.unwrap();
+        expected.push((path, FileTags { level: 0, may_repeat: true }, noon().now_ms()));
+    }
+    expected.sort_by(|a, b| a.0.cmp(&b.0));
+    for with_checkpoint in [false, true] {
+        if with_checkpoint {
+            catalog.checkpoint().await.unwrap();
+        }
+        let again = open(Arc::<InMemory>::clone(&objects), noon()).await;
+        let files = again.files();
+        let found = files.table(Table::Metrics).iter();
+        let mut found: Vec<_> = found.map(|file| (file.path.clone(), file.tags, file.written_ms)).collect();
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        assert_eq!(found, expected);
     }
 }
 
@@ -199,7 +238,10 @@ async fn unsorted_rows_are_refused_and_a_large_file_goes_up_in_parts() {
     let (objects, _) = memory();
     let catalog = open(objects, noon()).await;
     let bad = vec![metrics(&[("b", 1, 1, 1.0), ("a", 1, 1, 1.0)])];
-    let error = catalog.write_file(Table::Metrics, DAY, bad, WriteProfile::Flush).await.unwrap_err();
+    let error = catalog
+        .write_file(Table::Metrics, DAY, bad, WriteProfile::Flush, FileTags::default())
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::Schema { table: "metrics", .. }), "{error}");
 
     let bytes = bytes::Bytes::from(vec![7u8; 40 << 20]);
@@ -250,7 +292,8 @@ async fn ingest(objects: Arc<dyn ObjectStore>, prefix: Path, process: u64) {
         while next <= 8 {
             let value = (process * 1_000) as f64 + next as f64;
             let rows = vec![metrics(&[("up", process as i64, next, value)])];
-            let written = catalog.write_file(Table::Metrics, DAY, rows, WriteProfile::Flush).await;
+            let written =
+                catalog.write_file(Table::Metrics, DAY, rows, WriteProfile::Flush, FileTags::default()).await;
             let Ok(file) = written else {
                 again().await;
                 continue;
@@ -283,7 +326,10 @@ async fn a_store_in_a_folder_can_be_read_by_others() {
     for table in Table::ALL {
         for day in [DAY - 40, DAY - 1, DAY] {
             let rows = vec![random_rows(table, 300, &dice)];
-            let file = catalog.write_file(table, day, rows, WriteProfile::Compacted).await.unwrap();
+            let file = catalog
+                .write_file(table, day, rows, WriteProfile::Compacted, FileTags::default())
+                .await
+                .unwrap();
             catalog.commit(table, vec![file], vec![], None).await.unwrap();
         }
         assert_eq!(catalog.apply_retention(table, 30).await.unwrap(), 1);
@@ -296,7 +342,10 @@ async fn a_store_in_a_folder_can_be_read_by_others() {
         catalog.files().day(Table::Metrics, DAY).iter().filter(|file| file.rows == 1).cloned().collect();
     let rows: Vec<_> = (1..=110).map(|i| ("up", 1, i, i as f64)).collect();
     let merged = vec![metrics(&rows)];
-    let merged = catalog.write_file(Table::Metrics, DAY, merged, WriteProfile::Compacted).await.unwrap();
+    let merged = catalog
+        .write_file(Table::Metrics, DAY, merged, WriteProfile::Compacted, FileTags::default())
+        .await
+        .unwrap();
     catalog.commit(Table::Metrics, vec![merged], old, None).await.unwrap();
     catalog.commit(Table::Metrics, vec![write(&catalog, 1_000.0).await], vec![], txn(111)).await.unwrap();
 

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use object_store::path::Path;
 
 use super::actions::{Add, Line, Metadata, Protocol, Remove, Txn};
-use super::{CRC32C_TAG, READER_VERSION, TOMBSTONE_RETENTION_MS, WRITER_VERSION, stats};
+use super::{
+    CRC32C_TAG, LEVEL_TAG, MAY_REPEAT_TAG, READER_VERSION, TOMBSTONE_RETENTION_MS, WRITER_VERSION, stats,
+};
 use crate::catalog::DataFile;
 use crate::error::{Error, Result};
+use crate::parquet_file::FileTags;
 use crate::paths::{data_key, parse_day};
 use crate::tables::{DAY_COLUMN, Table, check_delta_schema};
 
@@ -109,8 +112,7 @@ impl TableState {
         let day = add.partition_values.get(DAY_COLUMN).and_then(Option::as_deref).and_then(parse_day);
         let day = day.ok_or_else(|| Error::corrupt(&key, "the delta log gives it no valid `day`"))?;
         let size = u64::try_from(add.size).map_err(|_| Error::corrupt(&key, "its size is negative"))?;
-        let crc32c = add.tags.as_ref().and_then(|tags| tags.get(CRC32C_TAG)?.as_deref());
-        let crc32c = crc32c.and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        let crc32c = tag(add, CRC32C_TAG).and_then(|hex| u32::from_str_radix(hex, 16).ok());
         let (rows, stats) =
             stats::parse(self.table, add.stats.as_deref().unwrap_or_default(), crc32c.is_some());
         Ok(Arc::new(DataFile {
@@ -122,6 +124,8 @@ impl TableState {
             rows: rows.unwrap_or(0),
             stats,
             crc32c,
+            tags: file_tags(add),
+            written_ms: add.modification_time,
         }))
     }
 
@@ -171,5 +175,18 @@ impl TableState {
             self.files.values().map(|live| Line::from(Add { data_change: false, ..(*live.add).clone() })),
         );
         lines
+    }
+}
+
+fn tag<'a>(add: &'a Add, name: &str) -> Option<&'a str> {
+    add.tags.as_ref()?.get(name)?.as_deref()
+}
+
+/// Tags that are missing or not understood leave the default: files of older versions and other writers.
+fn file_tags(add: &Add) -> FileTags {
+    let default = FileTags::default();
+    FileTags {
+        level: tag(add, LEVEL_TAG).and_then(|level| level.parse().ok()).unwrap_or(default.level),
+        may_repeat: tag(add, MAY_REPEAT_TAG).and_then(|may| may.parse().ok()).unwrap_or(default.may_repeat),
     }
 }

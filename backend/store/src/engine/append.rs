@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::head::generation::{Generation, Registries, Resolved};
 use crate::head::metadata::MetadataMap;
 use crate::stats::Counters;
+use crate::tables::Table;
 use crate::wal::Lsn;
 use crate::wal::codec;
 use crate::wal::frame::FrameKind;
@@ -229,7 +230,10 @@ impl Appender {
         Counters::add(&self.counters.log_lines, batch.log_entries() as u64);
         Counters::add(&self.counters.probe_results, batch.probes.len() as u64);
         self.metadata.learn(std::mem::take(&mut batch.metadata));
-        active.append(lsn, batch, &resolved, &mut self.registries);
+        let arrivals = active.append(lsn, received_ms, batch, &resolved, &mut self.registries);
+        Counters::add(&self.counters.out_of_order, arrivals.out_of_order);
+        Counters::add(&self.counters.too_old, arrivals.too_old);
+        Counters::add(&self.counters.repeated, arrivals.repeated);
         if let Some(key) = key {
             self.dedup.insert(received_ms, key);
         }
@@ -248,18 +252,28 @@ impl Appender {
     }
 
     fn rotate(&mut self) {
-        let active = Arc::clone(&self.view.load().active);
-        if active.rows() == 0 {
-            return;
+        let view = self.view.load_full();
+        // Label sets stay for as long as rows in memory refer to them: they are shared, and counted here.
+        let series = self.registries.series.forget_if_due(view.first_sequence(Table::Metrics));
+        let streams = self.registries.streams.forget_if_due(view.first_sequence(Table::Logs));
+        let ends = view.active.rows() > 0;
+        if ends || series || streams {
+            let next = Arc::new(view.active.successor());
+            if !ends {
+                next.note_lsn(view.active.last_lsn());
+            }
+            // The new generation comes with the index that the sets of its rows will be in: what an index
+            // forgot may come back, and then only the one after it knows.
+            let live = self.registries.live();
+            view::update(&self.view, |view| {
+                if ends {
+                    let ended = Ended { generation: Arc::clone(&view.active), done: Default::default() };
+                    view.ended.push(ended);
+                }
+                view.active = Arc::clone(&next);
+                view.live = live.clone();
+            });
         }
-        let next = Arc::new(Generation::new(active.sequence + 1));
-        view::update(&self.view, |view| {
-            let ended = Ended { generation: Arc::clone(&view.active), done: Default::default() };
-            view.ended.push(ended);
-            view.active = Arc::clone(&next);
-        });
-        forget(&mut self.registries.series, active.metrics.series_count(), active.sequence);
-        forget(&mut self.registries.streams, active.logs.stream_count(), active.sequence);
         self.publish();
     }
 
@@ -283,12 +297,5 @@ impl Appender {
         counters.id_collisions.store(series.collisions() + streams.collisions(), Relaxed);
         counters.remembered_batches.store(self.dedup.len() as u64, Relaxed);
         counters.forgotten_batches.store(self.dedup.forgotten_early(), Relaxed);
-    }
-}
-
-/// Forgets label sets the generation `ended` did not use, once they are a fair part of all.
-fn forget(registry: &mut crate::head::registry::Registry, used: u64, ended: u32) {
-    if registry.len() as u64 > used + used / 4 + 1_024 {
-        registry.forget_before(ended);
     }
 }

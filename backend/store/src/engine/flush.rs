@@ -3,11 +3,11 @@
 //! A flush ends the active generation, writes its rows as files, a table and a day at a time, and commits
 //! each table with the log sequence number at which the generation ends. Each commit and the generation's
 //! part of the view change as one, so a snapshot has the rows from one side or the other. Series are
-//! committed before the samples that need them. Steps that failed are tried again; a commit that arrived
+//! committed before the samples that need them. What is committed stays in memory for a while ([`super::hot`]). Steps that failed are tried again; a commit that arrived
 //! although its answer was lost is recognised by the watermark.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -16,15 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use super::append::Command;
+use super::hot::{HotBlock, TABLES as HOT_TABLES};
 use super::recover::read_rows;
 use super::view::{self, Ended, View};
 use crate::catalog::{DataFile, FileSets};
 use crate::error::{Error, Result};
 use crate::head::generation::{Generation, TableSet};
-use crate::head::metric_rows::Selection;
-use crate::head::scan::TableScan;
-use crate::head::series_rows::Committed;
-use crate::parquet_file::{WriteProfile, WrittenFile};
+use crate::head::series_rows::CommittedRows;
+use crate::parquet_file::WrittenFile;
 use crate::stats::Counters;
 use crate::tables::Table;
 use crate::wal::Lsn;
@@ -58,7 +57,8 @@ impl Inner {
         let start = Instant::now();
         let mut report = FlushReport::default();
         let outcome = self.flush_head(&mut report).await;
-        use std::sync::atomic::Ordering::Relaxed;
+        let took = start.elapsed();
+        self.tend_hot_blocks().await;
         if let Err(error) = outcome {
             Counters::bump(&self.counters.flush_failures);
             Counters::bump(&self.counters.flush_failures_in_a_row);
@@ -66,10 +66,10 @@ impl Inner {
         }
         self.counters.flush_failures_in_a_row.store(0, Relaxed);
         Counters::bump(&self.counters.flushes);
-        Counters::add_time(&self.counters.flush_us, start.elapsed());
+        Counters::add_time(&self.counters.flush_us, took);
         if report.commits > 0 {
             let FlushReport { rows, files, bytes, .. } = report;
-            tracing::debug!(rows, files, bytes, took = ?start.elapsed(), "flushed");
+            tracing::debug!(rows, files, bytes, ?took, "flushed");
         }
         Ok(report)
     }
@@ -116,12 +116,7 @@ impl Inner {
         if ended.is_none_or(|ended| ended.done.contains(table)) {
             return Ok(());
         }
-        let mut adds = Vec::new();
-        let mut label_rows: HashMap<i32, Vec<i64>> = HashMap::new();
-        for day in generation.days(table) {
-            let rows = self.write_day(generation, table, day, view.committed(table), &mut adds).await?;
-            label_rows.extend(rows);
-        }
+        let (adds, label_rows) = self.write_files(generation, table, &view).await?;
         let _committing = self.committing.lock().await;
         if adds.is_empty() {
             view::update(&self.view, |view| view.set_done(generation, table));
@@ -131,11 +126,13 @@ impl Inner {
         let bytes = adds.iter().map(|file| file.size).sum();
         let version = i64::try_from(generation.last_lsn()).unwrap_or(i64::MAX);
         let txn = (self.app_id.clone(), version);
+        let hot = self.hot_block(generation, table, &adds);
         match self.catalog.commit(table, adds, Vec::new(), Some(txn)).await {
             Ok(_) => {
                 self.adopt_files(Some(table), |view| {
                     view.set_done(generation, table);
                     note_committed(view, table, &label_rows);
+                    hot.iter().for_each(|block| view.hot.push(Arc::clone(block)));
                 });
             }
             Err(Error::WatermarkMoved { watermark, .. }) => {
@@ -177,33 +174,45 @@ impl Inner {
         Ok(())
     }
 
-    /// Writes a generation's rows of one table and day; gives the ids by day of label rows among them.
-    async fn write_day(
+    /// What a generation's rows of `table` become once they are committed as `files`. Rows a commit of
+    /// another attempt or run has brought do not become hot: which files those are is not known.
+    fn hot_block(
         &self,
         generation: &Arc<Generation>,
         table: Table,
-        day: i32,
-        committed: &Arc<Committed>,
-        adds: &mut Vec<WrittenFile>,
-    ) -> Result<HashMap<i32, Vec<i64>>> {
-        let (generations, committed) = (vec![Arc::clone(generation)], Arc::clone(committed));
-        let mut scan =
-            spawn_blocking(move || TableScan::new(table, generations, Selection::day(day), committed))
-                .await?;
-        let rows_max = self.config.flush_file_rows;
-        loop {
-            let (back, batches) = spawn_blocking(move || {
-                let batches = scan.next_batches(rows_max);
-                (scan, batches)
-            })
-            .await?;
-            scan = back;
-            let batches = batches?;
-            if batches.is_empty() {
-                return Ok(scan.into_label_rows());
-            }
-            adds.push(self.catalog.write_file(table, day, batches, WriteProfile::Flush).await?);
+        files: &[WrittenFile],
+    ) -> Option<Arc<HotBlock>> {
+        if self.config.hot_window.is_zero() || !HOT_TABLES.contains(&table) {
+            return None;
         }
+        HotBlock::new(table, generation, files, self.clock.now_ms()).map(Arc::new)
+    }
+
+    /// Drops hot blocks past their time and packs and merges those that are left.
+    async fn tend_hot_blocks(&self) {
+        if self.config.hot_window.is_zero() || self.closed.load(Relaxed) {
+            return;
+        }
+        let now_ms = self.clock.now_ms();
+        self.update_hot(|view| view.hot.expire(now_ms, &self.config));
+        while let Some(blocks) = self.view.load().hot.to_merge(&self.config) {
+            let start = Instant::now();
+            let merging = blocks.clone();
+            let merged = spawn_blocking(move || HotBlock::packed(&merging)).await;
+            // Blocks that cannot be packed, for lack of room or because of a fault, are not worth keeping.
+            let merged = merged.ok().flatten().map(Arc::new);
+            self.update_hot(|view| view.hot.replace(&blocks, merged.as_ref()));
+            Counters::bump(&self.counters.hot_merges);
+            Counters::add_time(&self.counters.hot_merge_us, start.elapsed());
+        }
+        self.update_hot(|view| view.hot.expire(now_ms, &self.config));
+    }
+
+    pub(crate) fn update_hot(&self, change: impl Fn(&mut View)) {
+        view::update(&self.view, |view| {
+            change(view);
+            view.show();
+        });
     }
 
     /// Shows the catalog's files in the view; `committing` must be held. `moved`: the table whose watermark
@@ -213,6 +222,7 @@ impl Inner {
         view::update(&self.view, |view| {
             view.adopt(&files, &self.app_id, moved);
             change(view);
+            view.show();
         });
     }
 
@@ -222,9 +232,10 @@ impl Inner {
         adds: Vec<WrittenFile>,
         removes: Vec<Arc<DataFile>>,
         txn: Option<(String, i64)>,
+        epoch: Option<i64>,
     ) -> Result<Arc<FileSets>> {
         let _committing = self.committing.lock().await;
-        let outcome = self.catalog.commit(table, adds, removes, txn).await;
+        let outcome = self.catalog.commit_fenced(table, adds, removes, txn, epoch).await;
         self.adopt_files(None, |_| {});
         outcome
     }
@@ -235,7 +246,7 @@ impl Inner {
         Counters::add(&counters.files, files);
         Counters::add(&counters.committed_rows, rows);
         Counters::add(&counters.committed_bytes, bytes);
-        counters.last_commit_ms.store(self.clock.now_ms(), std::sync::atomic::Ordering::Relaxed);
+        counters.last_commit_ms.store(self.clock.now_ms(), Relaxed);
     }
 
     /// Shortens the log. A failure costs disk space, not rows, so it is counted and the next flush tries
@@ -254,7 +265,7 @@ impl Inner {
     }
 }
 
-fn note_committed(view: &mut View, table: Table, rows: &HashMap<i32, Vec<i64>>) {
+fn note_committed(view: &mut View, table: Table, rows: &CommittedRows) {
     let committed = match table {
         Table::Series => &mut view.series,
         Table::LogStreams => &mut view.streams,

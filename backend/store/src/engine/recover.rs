@@ -20,15 +20,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::append::Appender;
 use super::flush::FlushReport;
+use super::hot::Hot;
 use super::view::{self, Ended, View};
 use super::{COMMANDS_MAX, Inner, PERMIT_BYTES, Store, flush, maintain, wal_dir};
 use crate::catalog::Catalog;
+use crate::compact::Compactor;
 use crate::config::Config;
 use crate::dedup::{Dedup, batch_key};
 use crate::error::{Error, Result};
 use crate::head::generation::{Generation, Registries, TableSet};
 use crate::head::metadata::MetadataMap;
 use crate::head::series_rows::Committed;
+use crate::lease::Lease;
+use crate::memory::Ledger;
 use crate::stats::Counters;
 use crate::tables::Table;
 use crate::wal::Lsn;
@@ -68,13 +72,22 @@ pub(crate) async fn open(
     crate::contract::check(objects.as_ref(), &prefix).await?;
     let catalog = Catalog::open(objects, prefix, Arc::clone(&clock)).await?;
     let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+    // Random, so that a process that was killed does not take its own lease for one it still holds.
+    let holder = format!("{app_id}-{}", uuid::Uuid::new_v4().simple());
+    let lease = Lease::of_catalog(&catalog, holder, config.lease);
     let view = View {
         active: Arc::new(Generation::new(1)),
         ended: Vec::new(),
         files: catalog.files(),
+        shown: catalog.files(),
+        hot: Hot::default(),
         series: Arc::new(Committed::default()),
         streams: Arc::new(Committed::default()),
+        live: Registries::default().live(),
     };
+    let (series_bytes, stream_bytes) = (config.index_bytes_max, config.index_bytes_max / 4);
+    catalog.file_index(Table::Series).set_bytes_max(series_bytes);
+    catalog.file_index(Table::LogStreams).set_bytes_max(stream_bytes);
     let permits = (config.queue_bytes_max / PERMIT_BYTES).clamp(1, u64::from(u32::MAX) >> 4) as usize;
     let inner = Arc::new(Inner {
         catalog,
@@ -82,6 +95,7 @@ pub(crate) async fn open(
         view: Arc::new(ArcSwap::from_pointee(view)),
         metadata: Arc::new(MetadataMap::default()),
         counters: Arc::new(Counters::default()),
+        ledger: Ledger::new(config.memory_limit),
         replay: OnceLock::new(),
         commands,
         queue: Arc::new(Semaphore::new(permits)),
@@ -89,9 +103,12 @@ pub(crate) async fn open(
         flushing: tokio::sync::Mutex::new(()),
         committing: tokio::sync::Mutex::new(()),
         flush_wanted: Notify::new(),
+        index_wanted: Arc::default(),
         closed: AtomicBool::new(false),
         _lock: lock,
         disks,
+        compactor: Compactor::new(config.compaction.clone()),
+        lease,
         config,
     });
     let recovered = recover(&inner).await?;
@@ -101,6 +118,9 @@ pub(crate) async fn open(
         tokio::spawn(flush::run(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_retention(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_vacuum(Arc::clone(&inner), stop.clone())),
+        tokio::spawn(maintain::run_memory(Arc::clone(&inner), stop.clone())),
+        tokio::spawn(maintain::run_index(Arc::clone(&inner), stop.clone())),
+        tokio::spawn(maintain::run_compaction(Arc::clone(&inner), stop.clone())),
     ];
     Ok(Store { inner, stop, tasks: Mutex::new(tasks), thread: Mutex::new(Some(thread)) })
 }
@@ -128,7 +148,7 @@ async fn recover(inner: &Arc<Inner>) -> Result<Recovered> {
         watermarks,
         generation: Arc::clone(&inner.view.load().active),
         generation_bytes: inner.config.head_bytes_max / 4,
-        registries: Registries::default(),
+        registries: registries(inner, now_ms),
         metadata: Arc::clone(&inner.metadata),
         dedup,
         full,
@@ -145,16 +165,36 @@ async fn recover(inner: &Arc<Inner>) -> Result<Recovered> {
         if let Err(error) = inner.flush_ended(&mut FlushReport::default(), false).await {
             tracing::warn!(%error, "rows from the log cannot be committed yet");
         }
+        // A log larger than memory must not be kept in memory after all.
+        view::update(&inner.view, |view| {
+            view.hot = Hot::default();
+            view.show();
+        });
     }
     let (mut position, report, generation, registries, dedup) =
         reading.await?.map_err(|error| Error::io(wal_dir(&inner.config.data_dir), error))?;
-    view::update(&inner.view, |view| view.active = Arc::clone(&generation));
+    let live = registries.live();
+    view::update(&inner.view, |view| {
+        view.active = Arc::clone(&generation);
+        view.live = live.clone();
+    });
     let committed = watermarks.into_iter().max().unwrap_or(0);
     position.next_lsn = position.next_lsn.max(committed + 1).max(generation.last_lsn() + 1);
     tell(&report);
     // Set once, here.
     let _ = inner.replay.set(report);
     Ok(Recovered { position, registries, dedup })
+}
+
+/// Empty registries that know how late samples in the tables are.
+fn registries(inner: &Inner, now_ms: i64) -> Registries {
+    let mut registries = Registries::new(&inner.index_wanted);
+    let past = &mut registries.series.past;
+    past.window_ms = i64::try_from(inner.config.out_of_order_window.as_millis()).unwrap_or(i64::MAX);
+    for file in inner.catalog.files().table(Table::Metrics) {
+        past.note(file.stats.max_ts_us.map_or(i64::MAX, |max_us| max_us.div_euclid(1_000) + 1), now_ms);
+    }
+    registries
 }
 
 fn tell(report: &ReplayReport) {
@@ -222,7 +262,7 @@ impl Sink for Rebuild {
         }
     }
 
-    fn batch(&mut self, lsn: Lsn, _received_ms: i64, mut batch: Batch) {
+    fn batch(&mut self, lsn: Lsn, received_ms: i64, mut batch: Batch) {
         if lsn <= self.watermark(Table::Metrics) {
             batch.points.clear();
         }
@@ -234,13 +274,13 @@ impl Sink for Rebuild {
         }
         self.metadata.learn(std::mem::take(&mut batch.metadata));
         if self.generation.heap_bytes() >= self.generation_bytes {
-            let next = Arc::new(Generation::new(self.generation.sequence + 1));
+            let next = Arc::new(self.generation.successor());
             let ended = std::mem::replace(&mut self.generation, next);
             // Fails only where the start was called off.
             let _ = self.full.blocking_send(ended);
         }
         let resolved = self.registries.resolve(&batch);
-        self.generation.append(lsn, batch, &resolved, &mut self.registries);
+        self.generation.append(lsn, received_ms, batch, &resolved, &mut self.registries);
     }
 }
 
@@ -248,6 +288,8 @@ impl Sink for Rebuild {
 pub(crate) fn read_rows(disks: &Disks, table: Table, above: Lsn, of: &Generation) -> Result<Generation> {
     let (upto, generation) = (of.last_lsn(), Generation::new(of.sequence));
     generation.note_lsn(upto);
+    // Registries of their own do not know what was written before.
+    generation.note_repeats();
     let mut range = Range { table, above, upto, generation, registries: Registries::default() };
     read_again(disks.wal.as_ref(), &mut range).map_err(|error| Error::io("wal", error))?;
     Ok(range.generation)
@@ -269,7 +311,7 @@ impl Sink for Range {
 
     fn origin(&mut self, _lsn: Lsn, _origin: &Origin) {}
 
-    fn batch(&mut self, lsn: Lsn, _received_ms: i64, batch: Batch) {
+    fn batch(&mut self, lsn: Lsn, received_ms: i64, batch: Batch) {
         let mut wanted = Batch::new(batch.source);
         match self.table {
             Table::Metrics | Table::Series => wanted.points = batch.points,
@@ -277,7 +319,7 @@ impl Sink for Range {
             Table::Probes => wanted.probes = batch.probes,
         }
         let resolved = self.registries.resolve(&wanted);
-        self.generation.append(lsn, wanted, &resolved, &mut self.registries);
+        self.generation.append(lsn, received_ms, wanted, &resolved, &mut self.registries);
     }
 }
 

@@ -20,6 +20,7 @@ use crate::wal::sim::{Rng, SimDisk, seeds};
 
 mod crash;
 mod failing;
+mod hot;
 mod reading;
 mod writing;
 

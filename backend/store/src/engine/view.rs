@@ -1,15 +1,18 @@
-//! What a reader sees: generations and committed files, replaced as one.
+//! What a reader sees: generations, hot blocks and committed files, replaced as one.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::hot::Hot;
 use crate::catalog::FileSets;
 use crate::head::generation::{Generation, TableSet};
 use crate::head::series_rows::Committed;
+use crate::index::live::Live;
 use crate::tables::Table;
 
-/// One consistent state. A row is in a generation whose table is not committed, or in a file; never both.
+/// One consistent state. A row is in a generation whose table is not committed, in a hot block or in a file that
+/// is shown; never in two of them.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     /// Takes new rows.
@@ -18,10 +21,16 @@ pub(crate) struct View {
     pub(crate) ended: Vec<Ended>,
     /// Committed files.
     pub(crate) files: Arc<FileSets>,
+    /// Those whose rows are not in hot blocks; made by [`View::show`].
+    pub(crate) shown: Arc<FileSets>,
+    /// Committed rows that are still in memory.
+    pub(crate) hot: Hot,
     /// Rows of `series` committed by this process.
     pub(crate) series: Arc<Committed>,
     /// Rows of `log_streams` committed by this process.
     pub(crate) streams: Arc<Committed>,
+    /// Index of the label sets the head knows.
+    pub(crate) live: Live,
 }
 
 /// A generation that takes no more rows.
@@ -33,8 +42,16 @@ pub(crate) struct Ended {
 }
 
 impl View {
-    /// Generations whose rows of `table` are not in files, oldest first.
+    /// Generations whose rows of `table` are not in [`View::shown`], oldest first.
     pub(crate) fn generations(&self, table: Table) -> Vec<Arc<Generation>> {
+        let mut generations: Vec<Arc<Generation>> =
+            self.hot.of(table).map(|block| Arc::clone(&block.rows)).collect();
+        generations.append(&mut self.unflushed(table));
+        generations
+    }
+
+    /// Generations whose rows of `table` are in no file, oldest first.
+    pub(crate) fn unflushed(&self, table: Table) -> Vec<Arc<Generation>> {
         let waiting = self.ended.iter().filter(|ended| !ended.done.contains(table));
         let mut generations: Vec<Arc<Generation>> =
             waiting.map(|ended| Arc::clone(&ended.generation)).collect();
@@ -42,12 +59,36 @@ impl View {
         generations
     }
 
+    /// Settles which hot blocks serve their rows; to be called after every change of blocks or files.
+    pub(crate) fn show(&mut self) {
+        self.shown = self.hot.settle(&self.files);
+        // Where retention has taken a day, late rows of that day need their label sets again.
+        for (committed, table) in [(&mut self.series, Table::Series), (&mut self.streams, Table::LogStreams)]
+        {
+            let gone = |day| self.files.day(table, day).is_empty();
+            if committed.days().any(gone) {
+                Arc::make_mut(committed).forget(gone);
+            }
+        }
+    }
+
+    /// The first generation that still has rows of `table` in memory.
+    pub(crate) fn first_sequence(&self, table: Table) -> u32 {
+        let unflushed = self.ended.first().map_or(self.active.sequence, |ended| ended.generation.sequence);
+        unflushed.min(self.hot.first_sequence(table).unwrap_or(u32::MAX))
+    }
+
     /// Label rows of `table` that this process has committed.
     pub(crate) fn committed(&self, table: Table) -> &Arc<Committed> {
         if table == Table::Series { &self.series } else { &self.streams }
     }
 
-    /// Bytes of all generations.
+    /// Bytes of what is known of committed label rows.
+    pub(crate) fn committed_bytes(&self) -> u64 {
+        self.series.heap_bytes() + self.streams.heap_bytes()
+    }
+
+    /// Bytes of the generations that are not committed yet.
     pub(crate) fn heap_bytes(&self) -> u64 {
         let ended: u64 = self.ended.iter().map(|ended| ended.generation.heap_bytes()).sum();
         ended + self.active.heap_bytes()

@@ -2,7 +2,10 @@
 //!
 //! Timestamps as delta of delta, values as XOR with the one before, after Pelkonen et al., "Gorilla: A Fast,
 //! Scalable, In-Memory Time Series Database" (VLDB 2015), 4.1; the buckets are chosen for milliseconds.
-//! Differences wrap, so any order and any timestamps come back; values come back bit for bit.
+//! Differences wrap, so any order and any timestamps come back; values come back bit for bit. A [`Chunk`]
+//! grows; [`Encoded`] is what a reader gets: the same bits, shared and fixed.
+
+use bytes::Bytes;
 
 /// Growing, append-only.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,8 @@ pub(crate) type Sample = (i64, f64);
 const NO_WINDOW: u8 = 0xff;
 /// Payload bits of the delta-of-delta buckets behind the prefixes 10, 110, 1110, 1111.
 const BUCKETS: [u8; 4] = [7, 14, 20, 64];
+/// Bytes behind the bits of a chunk that a reader may load with them and does not look at.
+pub(crate) const PADDING: usize = 8;
 
 impl Chunk {
     /// Appends a sample.
@@ -55,18 +60,24 @@ impl Chunk {
         self.bytes.capacity()
     }
 
-    /// All samples in the order they were written.
-    pub(crate) fn iter(&self) -> Samples<'_> {
-        Samples {
-            bits: BitReader { bytes: &self.bytes, position: 0 },
-            left: self.count,
-            first: true,
-            timestamp_ms: 0,
-            delta: 0,
-            value: 0,
-            leading: 0,
-            trailing: 0,
-        }
+    /// The encoded bits, filled up to whole bytes.
+    pub(crate) fn bits(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Makes the chunk empty and keeps its buffer.
+    pub(crate) fn clear(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        *self = Chunk { bytes, ..Chunk::default() };
+    }
+
+    /// A copy of the samples as they are now.
+    pub(crate) fn encoded(&self) -> Encoded {
+        let mut bytes = Vec::with_capacity(self.bytes.len() + PADDING);
+        bytes.extend_from_slice(&self.bytes);
+        bytes.resize(self.bytes.len() + PADDING, 0);
+        Encoded { bytes: bytes.into(), count: self.count }
     }
 
     fn write_delta_of_delta(&mut self, difference: i64) {
@@ -101,29 +112,67 @@ impl Chunk {
         self.write(xor >> self.trailing, 64 - self.leading - self.trailing);
     }
 
-    /// Appends the low `count` bits of `value`, highest first.
+    /// Appends the low `count` bits of `value`, 1 to 64, highest first.
     fn write(&mut self, value: u64, count: u8) {
+        // The bits to write, at the top; what is above them in `value` falls out.
+        let mut bits = value << (64 - count);
         let mut left = count;
-        while left > 0 {
-            if self.free_bits == 0 {
-                self.grow();
-                self.bytes.push(0);
-                self.free_bits = 8;
-            }
+        if self.free_bits > 0 {
             let take = left.min(self.free_bits);
-            let piece = (value >> (left - take)) as u8 & (0xffu16 >> (8 - take)) as u8;
             if let Some(last) = self.bytes.last_mut() {
-                *last |= piece << (self.free_bits - take);
+                *last |= ((bits >> 56) as u8) >> (8 - self.free_bits);
             }
             self.free_bits -= take;
             left -= take;
+            if left == 0 {
+                return;
+            }
+            bits <<= take;
         }
+        let whole = left.div_ceil(8);
+        self.grow(usize::from(whole));
+        self.bytes.extend_from_slice(&bits.to_be_bytes()[..usize::from(whole)]);
+        self.free_bits = whole * 8 - left;
     }
 
     /// Grows by a quarter: doubling would waste as much as the labels of a series take.
-    fn grow(&mut self) {
-        if self.bytes.len() == self.bytes.capacity() {
+    fn grow(&mut self, more: usize) {
+        if self.bytes.capacity() - self.bytes.len() < more {
             self.bytes.reserve_exact((self.bytes.len() / 4).max(24));
+        }
+    }
+}
+
+/// Samples that do not change any more.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Encoded {
+    /// The bits of a chunk and at least [`PADDING`] bytes more, if there are samples.
+    bytes: Bytes,
+    count: u32,
+}
+
+impl Encoded {
+    /// `count` samples whose bits begin where `bytes` begins and are followed by padding or other chunks.
+    pub(crate) fn new(bytes: Bytes, count: u32) -> Encoded {
+        Encoded { bytes, count }
+    }
+
+    /// Samples held.
+    pub(crate) fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// All samples in the order they were written.
+    pub(crate) fn iter(&self) -> Samples<'_> {
+        Samples {
+            bits: BitReader { bytes: &self.bytes, position: 0 },
+            left: self.count,
+            first: true,
+            timestamp_ms: 0,
+            delta: 0,
+            value: 0,
+            leading: 0,
+            trailing: 0,
         }
     }
 }
@@ -171,27 +220,38 @@ impl Iterator for Samples<'_> {
 
 impl Samples<'_> {
     fn delta_of_delta(&mut self) -> i64 {
-        let mut ones = 0;
-        while ones < BUCKETS.len() && self.bits.read(1) == 1 {
-            ones += 1;
+        let window = self.bits.window();
+        let ones = (!window).leading_zeros().min(4) as u8;
+        let Some(bucket) = ones.checked_sub(1) else {
+            self.bits.skip(1);
+            return 0;
+        };
+        let (bits, prefix) = (BUCKETS[usize::from(bucket)], (ones + 1).min(4));
+        if bits == 64 {
+            self.bits.skip(prefix);
+            return self.bits.read(64).cast_signed();
         }
-        let Some(bucket) = ones.checked_sub(1) else { return 0 };
-        let bits = BUCKETS[bucket];
-        let shift = 64 - u32::from(bits);
-        (self.bits.read(bits).cast_signed() << shift) >> shift
+        self.bits.skip(prefix + bits);
+        (window << prefix).cast_signed() >> (64 - bits)
     }
 
     fn xor(&mut self) -> u64 {
-        if self.bits.read(1) == 0 {
+        let window = self.bits.window();
+        if window >> 63 == 0 {
+            self.bits.skip(1);
             return 0;
         }
-        if self.bits.read(1) == 1 {
-            self.leading = self.bits.read(5) as u8;
-            let significant = match self.bits.read(6) as u8 {
+        if window >> 62 == 0b11 {
+            self.leading = (window >> 57) as u8 & 31;
+            let significant = match (window >> 51) as u8 & 63 {
                 0 => 64,
                 bits => bits,
             };
-            self.trailing = 64 - self.leading - significant;
+            // Damaged bits must not make the arithmetic fail; chunks never leave memory.
+            self.trailing = 64u8.saturating_sub(self.leading + significant);
+            self.bits.skip(13);
+        } else {
+            self.bits.skip(2);
         }
         self.bits.read(64 - self.leading - self.trailing) << self.trailing
     }
@@ -204,19 +264,30 @@ struct BitReader<'a> {
 }
 
 impl BitReader<'_> {
+    /// The next bits, at the top; at least 57 of them are told.
+    fn window(&self) -> u64 {
+        let byte = self.position / 8;
+        let word = match self.bytes.get(byte..byte + 8) {
+            Some(next) => next.try_into().map_or(0, u64::from_be_bytes),
+            None => 0,
+        };
+        word << (self.position % 8)
+    }
+
+    fn skip(&mut self, count: u8) {
+        self.position += usize::from(count);
+    }
+
+    /// The next 1 to 64 bits.
     fn read(&mut self, count: u8) -> u64 {
-        let mut value = 0;
-        let mut left = count;
-        while left > 0 {
-            let byte = self.bytes.get(self.position / 8).copied().unwrap_or(0);
-            let free = 8 - (self.position % 8) as u8;
-            let take = left.min(free);
-            let piece = (byte >> (free - take)) & (0xffu16 >> (8 - take)) as u8;
-            value = (value << take) | u64::from(piece);
-            self.position += usize::from(take);
-            left -= take;
+        if count <= 57 {
+            let value = self.window() >> (64 - count);
+            self.skip(count);
+            return value;
         }
-        value
+        let high = self.read(32);
+        let low = self.read(count - 32);
+        (high << (count - 32)) | low
     }
 }
 

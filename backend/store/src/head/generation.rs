@@ -1,14 +1,17 @@
 //! The rows of one stretch of the log.
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, RwLock};
 
 use model::{Batch, ProbeResult};
+use tokio::sync::Notify;
 
 use super::logs::LogsHead;
 use super::metrics::{DAY_MS, MetricsHead, read, write};
-use super::registry::{Registry, RegistryIndex};
+use super::registry::{Arrivals, Registry, RegistryIndex};
+use super::sealed;
+use crate::index::live::Live;
 use crate::tables::Table;
 use crate::wal::Lsn;
 
@@ -35,7 +38,7 @@ impl TableSet {
 }
 
 /// The label sets of both kinds in use.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Registries {
     /// Series; ids are tsids.
     pub(crate) series: Registry,
@@ -52,7 +55,26 @@ pub(crate) struct Resolved {
     pub(crate) streams: Vec<RegistryIndex>,
 }
 
+impl Default for Registries {
+    fn default() -> Registries {
+        Registries::new(&Arc::default())
+    }
+}
+
 impl Registries {
+    /// Registries without label sets; `index_wanted` is told when their indexes have something to build.
+    pub(crate) fn new(index_wanted: &Arc<Notify>) -> Registries {
+        Registries {
+            series: Registry::new(Table::Series, index_wanted),
+            streams: Registry::new(Table::LogStreams, index_wanted),
+        }
+    }
+
+    /// The indexes of the label sets.
+    pub(crate) fn live(&self) -> Live {
+        Live { series: Arc::clone(self.series.index()), streams: Arc::clone(self.streams.index()) }
+    }
+
     /// Finds or adds the label sets of a batch.
     pub(crate) fn resolve(&mut self, batch: &Batch) -> Resolved {
         Resolved {
@@ -74,6 +96,7 @@ pub(crate) struct Generation {
     probes: RwLock<Vec<Arc<ProbeResult>>>,
     probe_bytes: AtomicU64,
     last_lsn: AtomicU64,
+    may_repeat: AtomicBool,
 }
 
 impl Generation {
@@ -86,12 +109,53 @@ impl Generation {
             probes: RwLock::default(),
             probe_bytes: AtomicU64::new(0),
             last_lsn: AtomicU64::new(0),
+            may_repeat: AtomicBool::new(false),
         }
     }
 
+    /// An empty generation that follows on this one and makes room for as many series.
+    pub(crate) fn successor(&self) -> Generation {
+        let metrics = MetricsHead::with_room_for(self.metrics.series_count());
+        Generation { metrics, ..Generation::new(self.sequence + 1) }
+    }
+
+    /// The rows of one table (`metrics`, `logs` or `probes`) of several generations, oldest first, packed.
+    /// `None` where they do not fit into one. Reads them all: not for an async thread.
+    pub(crate) fn packed(table: Table, parts: &[Arc<Generation>]) -> Option<Generation> {
+        let sequence = parts.last().map_or(0, |part| part.sequence);
+        let mut packed = Generation::new(sequence);
+        match table {
+            Table::Metrics | Table::Series => {
+                let heads: Vec<&MetricsHead> = parts.iter().map(|part| &part.metrics).collect();
+                packed.metrics = MetricsHead::of_sealed(sealed::merge(&heads)?);
+            }
+            Table::Logs | Table::LogStreams => {
+                packed.logs = LogsHead::merged(parts.iter().map(|part| &part.logs));
+            }
+            Table::Probes => {
+                let results: Vec<Arc<ProbeResult>> = parts.iter().flat_map(|part| part.probes()).collect();
+                let bytes = parts.iter().map(|part| part.probe_bytes.load(Relaxed)).sum();
+                (packed.probes, packed.probe_bytes) = (RwLock::new(results), AtomicU64::new(bytes));
+            }
+        }
+        Some(packed)
+    }
+
     /// Adds a batch's rows. Called by one thread only, with rising `lsn`.
-    pub(crate) fn append(&self, lsn: Lsn, batch: Batch, resolved: &Resolved, registries: &mut Registries) {
-        self.metrics.append(&batch.points, &resolved.series, &mut registries.series, self.sequence);
+    pub(crate) fn append(
+        &self,
+        lsn: Lsn,
+        received_ms: i64,
+        batch: Batch,
+        resolved: &Resolved,
+        registries: &mut Registries,
+    ) -> Arrivals {
+        let series = &mut registries.series;
+        let arrivals =
+            self.metrics.append(&batch.points, &resolved.series, series, self.sequence, received_ms);
+        if arrivals.may_repeat {
+            self.note_repeats();
+        }
         for (stream, index) in batch.log_streams.into_iter().zip(&resolved.streams) {
             self.logs.append(stream.entries, *index, &mut registries.streams, self.sequence);
         }
@@ -101,6 +165,18 @@ impl Generation {
             write(&self.probes).extend(batch.probes.into_iter().map(Arc::new));
         }
         self.note_lsn(lsn);
+        arrivals
+    }
+
+    /// Notes that rows may repeat what was written before.
+    pub(crate) fn note_repeats(&self) {
+        self.may_repeat.store(true, Relaxed);
+    }
+
+    /// False where no row of `table` in here has the key and time of a row this node wrote before or found
+    /// in the tables when it started. Only ever false for `metrics`.
+    pub(crate) fn may_repeat(&self, table: Table) -> bool {
+        table != Table::Metrics || self.may_repeat.load(Relaxed)
     }
 
     /// Notes that the records up to `lsn` have nothing more for this generation.
@@ -128,18 +204,49 @@ impl Generation {
         read(&self.probes).len() as u64
     }
 
-    /// Bytes on the heap.
+    /// Bytes on the heap, without the label sets, which the registries count.
     pub(crate) fn heap_bytes(&self) -> u64 {
-        self.metrics.heap_bytes() + self.logs.heap_bytes() + self.probe_bytes.load(Relaxed)
+        [Table::Metrics, Table::Logs, Table::Probes].map(|table| self.table_bytes(table)).iter().sum()
     }
 
-    /// Days on which the table gets rows from here.
-    pub(crate) fn days(&self, table: Table) -> BTreeSet<i32> {
+    /// Bytes of the rows that make up `table`.
+    pub(crate) fn table_bytes(&self, table: Table) -> u64 {
+        match table {
+            Table::Metrics | Table::Series => self.metrics.heap_bytes(),
+            Table::Logs | Table::LogStreams => self.logs.heap_bytes(),
+            Table::Probes => self.probe_bytes.load(Relaxed),
+        }
+    }
+
+    /// Rows of `metrics`, `logs` or `probes`, whichever `table` is made of.
+    pub(crate) fn table_rows(&self, table: Table) -> u64 {
+        match table {
+            Table::Metrics | Table::Series => self.metrics.rows(),
+            Table::Logs | Table::LogStreams => self.logs.rows(),
+            Table::Probes => self.probe_rows(),
+        }
+    }
+
+    /// Time of the latest row that makes up `table`, milliseconds.
+    pub(crate) fn newest_ms(&self, table: Table) -> Option<i64> {
+        match table {
+            Table::Metrics | Table::Series => self.metrics.max_ms(),
+            Table::Logs | Table::LogStreams => self.logs.max_ns().map(|ns| ns.div_euclid(1_000_000)),
+            Table::Probes => read(&self.probes).iter().map(|probe| probe.timestamp_ms).max(),
+        }
+    }
+
+    /// Days on which the table gets rows from here, with the number of samples, entries or results.
+    pub(crate) fn days(&self, table: Table) -> BTreeMap<i32, u64> {
         match table {
             Table::Metrics | Table::Series => self.metrics.days(),
             Table::Logs | Table::LogStreams => self.logs.days(),
             Table::Probes => {
-                read(&self.probes).iter().map(|p| p.timestamp_ms.div_euclid(DAY_MS) as i32).collect()
+                let mut days = BTreeMap::new();
+                for probe in read(&self.probes).iter() {
+                    *days.entry(probe.timestamp_ms.div_euclid(DAY_MS) as i32).or_default() += 1;
+                }
+                days
             }
         }
     }

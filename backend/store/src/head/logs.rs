@@ -1,6 +1,6 @@
 //! Log entries of one generation, by stream, in the order they were written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, RwLock};
 
@@ -17,7 +17,8 @@ const RUN_ENTRIES: usize = 512;
 #[derive(Debug, Default)]
 pub(crate) struct LogsHead {
     streams: RwLock<Vec<Stream>>,
-    days: RwLock<BTreeSet<i32>>,
+    /// Entries by day.
+    days: RwLock<BTreeMap<i32, u64>>,
     rows: AtomicU64,
     bytes: AtomicU64,
 }
@@ -69,24 +70,49 @@ impl LogsHead {
         if entry.place.0 != generation {
             entry.place = (generation, streams.len() as u32);
             streams.push(Stream::new(Labels::clone(&entry.labels), entry.id));
-            self.bytes.fetch_add((size_of::<Stream>() + entry.labels.heap_bytes()) as u64, Relaxed);
+            self.bytes.fetch_add(size_of::<Stream>() as u64, Relaxed);
         }
         let stream = &mut streams[entry.place.1 as usize];
         self.rows.fetch_add(entries.len() as u64, Relaxed);
         self.bytes.fetch_add(entries.iter().map(entry_bytes).sum(), Relaxed);
-        let mut last_day = None;
+        let mut days = write(&self.days);
         for entry in entries {
-            let day = day_of_ns(entry.timestamp_ns);
-            if last_day != Some(day) {
-                write(&self.days).insert(day);
-                last_day = Some(day);
-            }
+            *days.entry(day_of_ns(entry.timestamp_ns)).or_default() += 1;
             stream.push(entry);
         }
     }
 
-    /// Days that have entries.
-    pub(crate) fn days(&self) -> BTreeSet<i32> {
+    /// The entries of several heads, oldest first, as one. Full runs are shared, not copied.
+    pub(crate) fn merged<'a>(parts: impl Iterator<Item = &'a LogsHead>) -> LogsHead {
+        let merged = LogsHead::default();
+        let mut places: HashMap<i64, usize> = HashMap::new();
+        for part in parts {
+            let mut streams = write(&merged.streams);
+            for rows in part.streams(i64::MIN, i64::MAX, |_| true) {
+                let place = *places.entry(rows.stream_id).or_insert(streams.len());
+                if place == streams.len() {
+                    streams.push(Stream::new(Labels::clone(&rows.labels), rows.stream_id));
+                    merged.bytes.fetch_add(size_of::<Stream>() as u64, Relaxed);
+                }
+                streams[place].take(rows);
+            }
+            let entries = part.heap_bytes() - part.stream_count() * size_of::<Stream>() as u64;
+            merged.bytes.fetch_add(entries, Relaxed);
+            merged.rows.fetch_add(part.rows(), Relaxed);
+            for (day, rows) in part.days() {
+                *write(&merged.days).entry(day).or_default() += rows;
+            }
+        }
+        merged
+    }
+
+    /// Time of the latest entry, nanoseconds.
+    pub(crate) fn max_ns(&self) -> Option<i64> {
+        read(&self.streams).iter().map(|stream| stream.max_ns).max()
+    }
+
+    /// Days that have entries, with how many.
+    pub(crate) fn days(&self) -> BTreeMap<i32, u64> {
         read(&self.days).clone()
     }
 
@@ -100,7 +126,7 @@ impl LogsHead {
         read(&self.streams).len() as u64
     }
 
-    /// Bytes on the heap.
+    /// Bytes on the heap, without the label sets, which the registry counts.
     pub(crate) fn heap_bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
     }
@@ -128,6 +154,13 @@ impl Stream {
         if self.open.len() == RUN_ENTRIES {
             self.sealed.push(Arc::new(std::mem::take(&mut self.open)));
         }
+    }
+
+    /// Adds what another head has of the stream.
+    fn take(&mut self, mut rows: StreamRows) {
+        self.min_ns = self.min_ns.min(rows.min_ns);
+        self.max_ns = self.max_ns.max(rows.max_ns);
+        self.sealed.append(&mut rows.runs);
     }
 
     fn rows(&self) -> StreamRows {

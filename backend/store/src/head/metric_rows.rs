@@ -1,6 +1,7 @@
 //! Rows of `metrics` from generations: sorted by (metric, tsid, ts), one row a series and timestamp.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,7 +12,9 @@ use arrow::array::{
 use super::chunk::Sample;
 use super::generation::Generation;
 use super::metrics::{DAY_MS, Series};
+use crate::duplicates::wins;
 use crate::error::Result;
+use crate::paths::DAY_US;
 use crate::tables::Table;
 
 /// Most rows in a record batch.
@@ -33,11 +36,11 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// All rows of a day, as a data file holds them.
-    pub(crate) fn day(day: i32) -> Selection {
-        let start_us = i64::from(day) * crate::paths::DAY_US;
-        let end_us = start_us + crate::paths::DAY_US - 1;
-        Selection { metric: None, ids: None, start_us, end_us, with_day: false }
+    /// All rows of these days; of one day as a data file holds them, of several with the column `day`.
+    pub(crate) fn days(days: RangeInclusive<i32>) -> Selection {
+        let start_us = i64::from(*days.start()) * DAY_US;
+        let end_us = (i64::from(*days.end()) + 1) * DAY_US - 1;
+        Selection { metric: None, ids: None, start_us, end_us, with_day: days.start() != days.end() }
     }
 
     /// Whether the id is asked for.
@@ -144,30 +147,30 @@ impl MetricScan {
         (self.selection.start_us.div_euclid(1_000), self.selection.end_us.div_euclid(1_000))
     }
 
-    /// Samples of `first` and of the same series in later generations; of one timestamp the last written.
+    /// Samples of `first` and of the same series in later generations; one a timestamp.
     fn merged_samples(&mut self, first: &Series) -> Vec<Sample> {
         let (start_ms, end_ms) = self.range_ms();
-        let in_range = |sample: &Sample| (start_ms..=end_ms).contains(&sample.0);
-        let mut samples: Vec<Sample> = first.chunk.iter().filter(in_range).collect();
-        let mut in_order = first.in_order;
+        let mut samples: Vec<Sample> = first.samples(start_ms, end_ms).collect();
+        let (mut in_order, mut max_ms) = (first.in_order, first.max_ms);
         while let Some(later) = self.series.pop_if(|series| series.tsid == first.tsid) {
-            in_order = false;
-            samples.extend(later.chunk.iter().filter(in_range));
+            in_order &= later.in_order && later.min_ms > max_ms;
+            max_ms = max_ms.max(later.max_ms);
+            samples.extend(later.samples(start_ms, end_ms));
         }
         if !in_order {
-            keep_last(&mut samples);
+            keep_one(&mut samples);
         }
         samples
     }
 }
 
-/// Sorts by time; of samples with the same time the last one stays.
-pub(crate) fn keep_last(samples: &mut Vec<Sample>) {
-    samples.sort_by_key(|sample| sample.0);
-    samples.dedup_by(|later, kept| {
-        let same = later.0 == kept.0;
+/// Sorts by time; of samples with the same time one stays, by [`wins`].
+pub(crate) fn keep_one(samples: &mut Vec<Sample>) {
+    samples.sort_unstable_by_key(|sample| sample.0);
+    samples.dedup_by(|other, kept| {
+        let same = other.0 == kept.0;
         if same {
-            *kept = *later;
+            kept.1 = wins(kept.1, other.1);
         }
         same
     });

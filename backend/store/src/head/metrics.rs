@@ -1,36 +1,27 @@
-//! Samples of one generation: a compressed chunk a series, in shards, so that a reader holds up the writer
-//! only for the copy of one shard's chunks.
+//! Samples of one generation: what grows, by shards ([`super::growing`]), and what was sealed
+//! ([`super::sealed`]). A generation that takes rows only has the former, a hot block only the latter.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use model::{Labels, Point};
 
-use super::chunk::Chunk;
-use super::registry::{Registry, RegistryIndex};
+use super::chunk::{Encoded, Sample};
+use super::growing::Growing;
+use super::registry::{Arrivals, Registry, RegistryIndex};
+use super::sealed::Sealed;
 
-const SHARDS: usize = 16;
 /// Milliseconds in a day.
 pub(crate) const DAY_MS: i64 = 86_400_000;
 
 /// The samples.
 #[derive(Debug, Default)]
 pub(crate) struct MetricsHead {
-    shards: [RwLock<Shard>; SHARDS],
-    days: RwLock<BTreeSet<i32>>,
-    rows: AtomicU64,
-    series: AtomicU64,
-    bytes: AtomicU64,
+    growing: Growing,
+    sealed: Sealed,
 }
 
-#[derive(Debug, Default)]
-struct Shard {
-    series: Vec<Series>,
-    by_metric: HashMap<Box<str>, Vec<u32>>,
-}
-
-/// One series.
+/// One series as a reader sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
     /// Its labels, metric name included.
@@ -38,7 +29,7 @@ pub(crate) struct Series {
     /// Its id.
     pub(crate) tsid: i64,
     /// Its samples, in order of writing.
-    pub(crate) chunk: Chunk,
+    pub(crate) chunk: Encoded,
     /// Earliest sample.
     pub(crate) min_ms: i64,
     /// Latest sample.
@@ -48,25 +39,33 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    fn new(labels: Labels, tsid: i64) -> Series {
-        let (min_ms, max_ms) = (i64::MAX, i64::MIN);
-        Series { labels, tsid, chunk: Chunk::default(), min_ms, max_ms, in_order: true }
-    }
-
-    fn push(&mut self, timestamp_ms: i64, value: f64) {
-        self.in_order &= timestamp_ms > self.max_ms || self.chunk.len() == 0;
-        self.min_ms = self.min_ms.min(timestamp_ms);
-        self.max_ms = self.max_ms.max(timestamp_ms);
-        self.chunk.push(timestamp_ms, value);
-    }
-
     /// Whether it has a sample between `start_ms` and `end_ms`, as far as its span tells.
     pub(crate) fn overlaps(&self, start_ms: i64, end_ms: i64) -> bool {
         self.min_ms <= end_ms && self.max_ms >= start_ms
     }
+
+    /// The samples between `start_ms` and `end_ms`, both inclusive, in order of writing; decodes no further
+    /// than it must.
+    pub(crate) fn samples(&self, start_ms: i64, end_ms: i64) -> impl Iterator<Item = Sample> + '_ {
+        let in_order = self.in_order;
+        self.chunk
+            .iter()
+            .take_while(move |sample| !in_order || sample.0 <= end_ms)
+            .filter(move |sample| (start_ms..=end_ms).contains(&sample.0))
+    }
 }
 
 impl MetricsHead {
+    /// No samples yet; room for about `series` series is made when the first ones come.
+    pub(crate) fn with_room_for(series: u64) -> MetricsHead {
+        MetricsHead { growing: Growing::with_room_for(series), sealed: Sealed::default() }
+    }
+
+    /// Samples that do not change any more.
+    pub(crate) fn of_sealed(sealed: Sealed) -> MetricsHead {
+        MetricsHead { growing: Growing::default(), sealed }
+    }
+
     /// Adds points; `indexes` are their series in `registry`. Called by one thread only.
     pub(crate) fn append(
         &self,
@@ -74,86 +73,61 @@ impl MetricsHead {
         indexes: &[RegistryIndex],
         registry: &mut Registry,
         generation: u32,
-    ) {
-        let mut guards: [Option<RwLockWriteGuard<'_, Shard>>; SHARDS] = [const { None }; SHARDS];
-        let (mut grown, mut added, mut last_day) = (0, 0, None);
-        for (point, index) in points.iter().zip(indexes) {
-            let entry = registry.entry_mut(*index);
-            let number = entry.id as usize % SHARDS;
-            let shard = guards[number].get_or_insert_with(|| write(&self.shards[number]));
-            if entry.place.0 != generation {
-                entry.place = (generation, shard.add(Labels::clone(&entry.labels), entry.id));
-                grown += size_of::<Series>() + entry.labels.heap_bytes() + 8;
-                added += 1;
-            }
-            let series = &mut shard.series[entry.place.1 as usize];
-            let before = series.chunk.heap_bytes();
-            series.push(point.timestamp_ms, point.value);
-            grown += series.chunk.heap_bytes() - before;
-            let day = point.timestamp_ms.div_euclid(DAY_MS) as i32;
-            if last_day != Some(day) {
-                write(&self.days).insert(day);
-                last_day = Some(day);
-            }
+        received_ms: i64,
+    ) -> Arrivals {
+        self.growing.append(points, indexes, registry, generation, received_ms)
+    }
+
+    /// Days that have samples, with how many.
+    pub(crate) fn days(&self) -> BTreeMap<i32, u64> {
+        let mut days = self.growing.days();
+        for (day, rows) in self.sealed.days() {
+            *days.entry(*day).or_default() += rows;
         }
-        self.rows.fetch_add(points.len() as u64, Relaxed);
-        self.bytes.fetch_add(grown as u64, Relaxed);
-        self.series.fetch_add(added, Relaxed);
+        days
     }
 
-    /// Days that have samples.
-    pub(crate) fn days(&self) -> BTreeSet<i32> {
-        read(&self.days).clone()
-    }
-
-    /// Samples written, repeated ones included.
+    /// Samples written; repeated ones count until they are sealed.
     pub(crate) fn rows(&self) -> u64 {
-        self.rows.load(Relaxed)
+        self.growing.rows() + self.sealed.rows()
     }
 
     /// Series with samples.
     pub(crate) fn series_count(&self) -> u64 {
-        self.series.load(Relaxed)
+        self.growing.series_count() + self.sealed.series_count()
     }
 
-    /// Bytes on the heap.
+    /// Bytes on the heap, without the label sets, which the registry counts.
     pub(crate) fn heap_bytes(&self) -> u64 {
-        self.bytes.load(Relaxed)
+        self.growing.heap_bytes() + self.sealed.heap_bytes()
+    }
+
+    /// Latest sample, milliseconds; `None` where there is none.
+    pub(crate) fn max_ms(&self) -> Option<i64> {
+        self.growing.max_ms().max(self.sealed.max_ms())
     }
 
     /// Names of all metrics.
     pub(crate) fn metric_names(&self) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
-        for shard in &self.shards {
-            names.extend(read(shard).by_metric.keys().map(|name| name.to_string()));
-        }
+        let mut names = self.growing.metric_names();
+        names.extend(self.sealed.metric_names().map(str::to_owned));
         names
     }
 
-    /// Copies of the series of `metric` for which `keep` holds, in no order.
+    /// Copies of the series of `metric` for which `keep` holds, in no order. `keep` sees no samples.
     pub(crate) fn series_of(&self, metric: &str, keep: impl Fn(&Series) -> bool) -> Vec<Series> {
         let mut found = Vec::new();
-        for shard in &self.shards {
-            let shard = read(shard);
-            let indexes = shard.by_metric.get(metric).map_or(&[][..], Vec::as_slice);
-            let series = indexes.iter().map(|index| &shard.series[*index as usize]);
-            found.extend(series.filter(|series| keep(series)).cloned());
-        }
+        self.growing.series_of(metric, &keep, &mut found);
+        self.sealed.series_of(metric, &keep, &mut found);
         found
     }
-}
 
-impl Shard {
-    fn add(&mut self, labels: Labels, tsid: i64) -> u32 {
-        let place = self.series.len() as u32;
-        match self.by_metric.get_mut(labels.name()) {
-            Some(places) => places.push(place),
-            None => {
-                self.by_metric.insert(labels.name().into(), vec![place]);
-            }
-        }
-        self.series.push(Series::new(labels, tsid));
-        place
+    /// The series with these ids, in no order; ids that are not here are left out.
+    pub(crate) fn series_by_ids(&self, tsids: &[i64]) -> Vec<Series> {
+        let mut found = Vec::new();
+        self.growing.series_by_ids(tsids, &mut found);
+        self.sealed.series_by_ids(tsids, &mut found);
+        found
     }
 }
 
@@ -166,3 +140,11 @@ pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Bytes a hash map of this capacity has on the heap, with `entry` bytes an entry.
+pub(crate) fn map_bytes(capacity: usize, entry: usize) -> usize {
+    if capacity == 0 { 0 } else { (capacity * 8).div_ceil(7).next_power_of_two() * (entry + 1) + 16 }
+}
+
+#[cfg(test)]
+mod tests;

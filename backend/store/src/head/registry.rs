@@ -6,9 +6,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use model::Labels;
+use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::metrics::map_bytes;
+pub(crate) use super::past::{Arrivals, Past};
+use crate::index::key_label;
+use crate::index::live::{IdSet, LiveIndex};
+use crate::tables::Table;
 
 /// Position of a label set in the registry; good until the next [`Registry::forget_before`].
 pub(crate) type RegistryIndex = u32;
@@ -23,6 +31,14 @@ pub(crate) struct Registry {
     entries: Vec<Entry>,
     salted: HashSet<u64>,
     collisions: u64,
+    /// Finds the sets by their labels; told of every new one.
+    index: Arc<LiveIndex>,
+    /// Bytes of the label sets.
+    label_bytes: usize,
+    /// Number of sets that were left when some were forgotten last.
+    left: usize,
+    /// Times of samples of sets that are not here.
+    pub(crate) past: Past,
 }
 
 /// What is known of a label set.
@@ -36,26 +52,43 @@ pub(crate) struct Entry {
     pub(crate) log_number: (u32, u32),
     /// Sequence of the generation that used it last, and its place there.
     pub(crate) place: (u32, u32),
+    /// Its newest sample, milliseconds, as [`Past`] counts it; `i64::MIN` for none.
+    pub(crate) last_ms: i64,
     /// Next set with the same hash.
     next: u32,
 }
 
 impl Default for Registry {
     fn default() -> Registry {
-        Registry::with_hash(Labels::hash64)
+        Registry::new(Table::Series, &Arc::default())
     }
 }
 
 impl Registry {
-    /// A registry with another hash, for tests of collisions.
-    pub(crate) fn with_hash(hash: fn(&Labels) -> u64) -> Registry {
+    /// The label sets of `table`; `index_wanted` is told when their index has something to build.
+    pub(crate) fn new(table: Table, index_wanted: &Arc<Notify>) -> Registry {
         Registry {
-            hash,
+            hash: Labels::hash64,
             by_hash: HashMap::default(),
             entries: Vec::new(),
             salted: HashSet::new(),
             collisions: 0,
+            index: Arc::new(LiveIndex::new(key_label(table), index_wanted)),
+            label_bytes: 0,
+            left: 0,
+            past: Past::default(),
         }
+    }
+
+    /// A registry with another hash, for tests of collisions.
+    #[cfg(test)]
+    pub(crate) fn with_hash(hash: fn(&Labels) -> u64) -> Registry {
+        Registry { hash, ..Registry::default() }
+    }
+
+    /// The index of the label sets.
+    pub(crate) fn index(&self) -> &Arc<LiveIndex> {
+        &self.index
     }
 
     /// Finds a label set, or adds it.
@@ -84,6 +117,18 @@ impl Registry {
         &mut self.entries[index as usize]
     }
 
+    /// Notes the time of a sample of a set.
+    pub(crate) fn arrive(
+        &mut self,
+        index: RegistryIndex,
+        timestamp_ms: i64,
+        received_ms: i64,
+        arrivals: &mut Arrivals,
+    ) {
+        let entry = &mut self.entries[index as usize];
+        entry.last_ms = self.past.arrive(entry.last_ms, timestamp_ms, received_ms, arrivals);
+    }
+
     /// Number of label sets.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -94,13 +139,26 @@ impl Registry {
         self.collisions
     }
 
-    /// Bytes on the heap, without the label sets, which the head counts.
+    /// Bytes on the heap, those of the label sets included: the head holds no others.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>() + self.by_hash.capacity() * 14
+        self.label_bytes
+            + self.entries.capacity() * size_of::<Entry>()
+            + map_bytes(self.by_hash.capacity(), size_of::<(u64, RegistryIndex)>())
+    }
+
+    /// Forgets as [`Registry::forget_before`] where enough sets have come since the last time; tells whether
+    /// it did.
+    pub(crate) fn forget_if_due(&mut self, sequence: u32) -> bool {
+        let due = self.entries.len() > self.left + self.left / 4 + 1_024;
+        if due {
+            self.forget_before(sequence);
+        }
+        due
     }
 
     /// Forgets label sets that no generation from `sequence` on has used. Sets with salted ids stay as
-    /// long as the one they collide with, so that neither takes the other's id.
+    /// long as the one they collide with, so that neither takes the other's id. From here on the registry has
+    /// another index; readers of the old one keep what it holds.
     pub(crate) fn forget_before(&mut self, sequence: u32) {
         let salted = std::mem::take(&mut self.salted);
         let entries = std::mem::take(&mut self.entries);
@@ -114,6 +172,8 @@ impl Registry {
             let hash = (self.hash)(&entry.labels);
             let collides = shared.contains(&hash) || salted.contains(&entry.id.cast_unsigned());
             if entry.place.0 < sequence && !collides {
+                self.label_bytes -= entry.labels.heap_bytes();
+                self.past.forget(entry.last_ms);
                 continue;
             }
             if entry.id.cast_unsigned() != hash {
@@ -124,6 +184,10 @@ impl Registry {
             self.entries.push(Entry { next, ..entry });
         }
         self.entries.shrink_to_fit();
+        self.by_hash.shrink_to_fit();
+        self.left = self.entries.len();
+        let kept: IdSet = self.entries.iter().map(|entry| entry.id).collect();
+        self.index = Arc::new(self.index.shrunk(kept));
     }
 
     fn add(&mut self, labels: Labels, hash: u64, first: u32) -> RegistryIndex {
@@ -136,7 +200,14 @@ impl Registry {
         }
         let index = self.entries.len() as u32;
         let id = id.cast_signed();
-        self.entries.push(Entry { labels, id, log_number: (0, 0), place: (0, 0), next: first });
+        self.index.push(id, &labels);
+        self.label_bytes += labels.heap_bytes();
+        if self.entries.len() == self.entries.capacity() {
+            // A quarter more: doubling would waste as much as the entries take.
+            self.entries.reserve_exact((self.entries.len() / 4).max(64));
+        }
+        let last_ms = i64::MIN;
+        self.entries.push(Entry { labels, id, log_number: (0, 0), place: (0, 0), last_ms, next: first });
         self.by_hash.insert(hash, index);
         index
     }

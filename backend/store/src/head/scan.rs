@@ -1,6 +1,5 @@
 //! The rows of any table from generations, as record batches in the table's order.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -9,7 +8,7 @@ use super::generation::Generation;
 use super::log_rows::LogScan;
 use super::metric_rows::{MetricScan, Selection};
 use super::probe_rows::ProbeScan;
-use super::series_rows::{Committed, LabelScan};
+use super::series_rows::{Committed, CommittedRows, LabelScan};
 use crate::error::Result;
 use crate::tables::Table;
 
@@ -17,8 +16,8 @@ use crate::tables::Table;
 #[derive(Debug)]
 pub(crate) struct TableScan {
     rows: Rows,
-    /// Ids by day of the label rows given so far.
-    label_rows: HashMap<i32, Vec<i64>>,
+    /// Label rows given so far.
+    label_rows: CommittedRows,
 }
 
 #[derive(Debug)]
@@ -30,22 +29,24 @@ enum Rows {
 }
 
 impl TableScan {
-    /// Starts a scan over `generations`, oldest first. `committed`: label rows to leave out.
+    /// Starts a scan over `generations`, oldest first. `committed`: label rows to leave out; of days before
+    /// `today` only where they are wholly up to date.
     pub(crate) fn new(
         table: Table,
         generations: Vec<Arc<Generation>>,
         selection: Selection,
         committed: Arc<Committed>,
+        today: i32,
     ) -> TableScan {
         let rows = match table {
             Table::Metrics => Rows::Metrics(MetricScan::new(generations, selection)),
             Table::Logs => Rows::Logs(LogScan::new(&generations, selection)),
             Table::Probes => Rows::Probes(ProbeScan::new(&generations, &selection)),
             Table::Series | Table::LogStreams => {
-                Rows::Labels(LabelScan::new(table, generations, selection, committed))
+                Rows::Labels(LabelScan::new(table, generations, selection, committed, today))
             }
         };
-        TableScan { rows, label_rows: HashMap::new() }
+        TableScan { rows, label_rows: CommittedRows::new() }
     }
 
     /// The next rows; `None` at the end.
@@ -57,7 +58,7 @@ impl TableScan {
             Rows::Labels(scan) => {
                 let Some((rows, batch)) = scan.next_batch()? else { return Ok(None) };
                 for row in rows {
-                    self.label_rows.entry(row.day).or_default().push(row.id);
+                    self.label_rows.entry(row.day).or_default().push((row.id, row.last_in_day_ms()));
                 }
                 Ok(Some(batch))
             }
@@ -75,8 +76,8 @@ impl TableScan {
         Ok(batches)
     }
 
-    /// Ids by day of the rows of `series` or `log_streams` given so far.
-    pub(crate) fn into_label_rows(self) -> HashMap<i32, Vec<i64>> {
+    /// The rows of `series` or `log_streams` given so far.
+    pub(crate) fn into_label_rows(self) -> CommittedRows {
         self.label_rows
     }
 }

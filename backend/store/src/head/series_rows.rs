@@ -1,10 +1,11 @@
 //! Rows of `series` and `log_streams` from generations: which label sets were in use on a day.
 //!
-//! A flush writes a label set once a day: rows already committed by this process are in [`Committed`] and
-//! left out. So `first_ts` and `last_ts` are the span of the samples in the flush that first saw the series
-//! that day; later samples of the day do not move `last_ts`.
+//! A flush writes a label set of a day when it first sees it that day, and once more when its newest row has
+//! moved on by an hour or the day is over. So `last_ts` is right within an hour while the day lasts, and right
+//! for every set in use when it ended. [`Committed`] remembers what stands in the tables; the rest is left out.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -17,35 +18,64 @@ use super::generation::Generation;
 use super::log_rows::{range_ns, service};
 use super::logs::{StreamRows, day_of_ns};
 use super::metric_rows::{BATCH_ROWS, Selection, with_day_column};
-use super::metrics::{DAY_MS, Series};
+use super::metrics::{DAY_MS, Series, map_bytes};
+use super::registry::IdHasher;
 use crate::error::Result;
 use crate::tables::{Table, map_builder};
 
 /// Days of which committed rows are remembered; rows of other days may be written once more.
 const DAYS_MAX: usize = 4;
 
-/// Ids whose row of a day is committed.
+/// How far `last_ts` of a committed row may lag behind while its day lasts.
+const LAG_MS: u32 = 3_600_000;
+
+/// Ids whose row of a day is committed, with the `last_ts` it has.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Committed {
-    days: BTreeMap<i32, Arc<HashSet<i64>>>,
+    /// Milliseconds of the day by id.
+    days: BTreeMap<i32, Arc<HashMap<i64, u32, BuildHasherDefault<IdHasher>>>>,
 }
 
 impl Committed {
-    /// Whether the row is committed.
-    pub(crate) fn contains(&self, day: i32, id: i64) -> bool {
-        self.days.get(&day).is_some_and(|ids| ids.contains(&id))
+    /// Whether a row need not be written. `today`: days before it are over.
+    fn covers(&self, row: &LabelRow, today: i32) -> bool {
+        let written = self.days.get(&row.day).and_then(|ids| ids.get(&row.id));
+        let lag_max = if row.day < today { 0 } else { LAG_MS };
+        written.is_some_and(|written| row.last_in_day_ms() <= written.saturating_add(lag_max))
+    }
+
+    /// Days of which rows are remembered.
+    pub(crate) fn days(&self) -> impl Iterator<Item = i32> + '_ {
+        self.days.keys().copied()
+    }
+
+    /// Forgets the rows of some days.
+    pub(crate) fn forget(&mut self, gone: impl Fn(i32) -> bool) {
+        self.days.retain(|day, _| !gone(*day));
     }
 
     /// Notes rows that were committed.
-    pub(crate) fn add(&mut self, rows: &HashMap<i32, Vec<i64>>) {
-        for (day, ids) in rows {
-            Arc::make_mut(self.days.entry(*day).or_default()).extend(ids);
+    pub(crate) fn add(&mut self, rows: &CommittedRows) {
+        for (day, rows) in rows {
+            let known = Arc::make_mut(self.days.entry(*day).or_default());
+            for (id, last_ms) in rows {
+                let written = known.entry(*id).or_insert(*last_ms);
+                *written = (*written).max(*last_ms);
+            }
         }
         while self.days.len() > DAYS_MAX {
             self.days.pop_first();
         }
     }
+
+    /// Bytes on the heap.
+    pub(crate) fn heap_bytes(&self) -> u64 {
+        self.days.values().map(|ids| map_bytes(ids.capacity(), size_of::<(i64, u32)>()) as u64).sum()
+    }
 }
+
+/// Rows of `series` or `log_streams` by day: id, and `last_ts` in milliseconds of the day.
+pub(crate) type CommittedRows = HashMap<i32, Vec<(i64, u32)>>;
 
 /// One row of `series` or `log_streams`.
 #[derive(Clone, Debug)]
@@ -62,6 +92,13 @@ pub(crate) struct LabelRow {
     pub(crate) last_us: i64,
 }
 
+impl LabelRow {
+    /// Latest time, milliseconds since the day began.
+    pub(crate) fn last_in_day_ms(&self) -> u32 {
+        self.last_us.div_euclid(1_000).rem_euclid(DAY_MS) as u32
+    }
+}
+
 /// Walks over the rows of one of the two tables, one record batch at a time.
 #[derive(Debug)]
 pub(crate) struct LabelScan {
@@ -69,25 +106,29 @@ pub(crate) struct LabelScan {
     generations: Vec<Arc<Generation>>,
     selection: Selection,
     committed: Arc<Committed>,
+    today: i32,
     /// Metrics, or services, that are left.
     keys: std::vec::IntoIter<String>,
     rows: std::vec::IntoIter<LabelRow>,
 }
 
 impl LabelScan {
-    /// Starts a scan over `generations`, oldest first.
+    /// Starts a scan over `generations`, oldest first. Rows in `committed` are left out, but for those whose
+    /// `last_ts` has moved on; of days before `today` however little it has.
     pub(crate) fn new(
         table: Table,
         generations: Vec<Arc<Generation>>,
         selection: Selection,
         committed: Arc<Committed>,
+        today: i32,
     ) -> LabelScan {
         let (keys, rows) = if table == Table::Series {
             (selection.metric_names(&generations), Vec::new())
         } else {
-            (Vec::new(), stream_rows(&generations, &selection, &committed))
+            (Vec::new(), stream_rows(&generations, &selection, &committed, today))
         };
-        LabelScan { table, generations, selection, committed, keys: keys.into_iter(), rows: rows.into_iter() }
+        let (keys, rows) = (keys.into_iter(), rows.into_iter());
+        LabelScan { table, generations, selection, committed, today, keys, rows }
     }
 
     /// The next rows and the record batch made of them; `None` at the end.
@@ -96,8 +137,9 @@ impl LabelScan {
         while rows.len() < BATCH_ROWS {
             if self.rows.len() == 0 {
                 let Some(metric) = self.keys.next() else { break };
-                self.rows =
-                    series_rows(&self.generations, &metric, &self.selection, &self.committed).into_iter();
+                let mut rows = series_rows(&self.generations, &metric, &self.selection);
+                rows.retain(|row| !self.committed.covers(row, self.today));
+                self.rows = rows.into_iter();
             }
             let room = BATCH_ROWS - rows.len();
             rows.extend(self.rows.by_ref().take(room));
@@ -111,12 +153,7 @@ impl LabelScan {
 }
 
 /// Rows of one metric, by (tsid, day).
-fn series_rows(
-    generations: &[Arc<Generation>],
-    metric: &str,
-    selection: &Selection,
-    committed: &Committed,
-) -> Vec<LabelRow> {
+fn series_rows(generations: &[Arc<Generation>], metric: &str, selection: &Selection) -> Vec<LabelRow> {
     let (start_ms, end_ms) = (selection.start_us.div_euclid(1_000), selection.end_us.div_euclid(1_000));
     let mut rows = BTreeMap::new();
     for generation in generations {
@@ -131,7 +168,7 @@ fn series_rows(
             for (first_ms, last_ms) in spans {
                 let day = first_ms.div_euclid(DAY_MS) as i32;
                 let span = (first_ms * 1_000, last_ms * 1_000);
-                merge(&mut rows, committed, day, series.tsid, &series.labels, span);
+                merge(&mut rows, day, series.tsid, &series.labels, span);
             }
         }
     }
@@ -143,6 +180,7 @@ fn stream_rows(
     generations: &[Arc<Generation>],
     selection: &Selection,
     committed: &Committed,
+    today: i32,
 ) -> Vec<LabelRow> {
     let (start_ns, end_ns) = range_ns(selection);
     let mut rows = BTreeMap::new();
@@ -150,11 +188,11 @@ fn stream_rows(
         for stream in generation.logs.streams(start_ns, end_ns, |id| selection.wants_id(id)) {
             for (first_ns, last_ns) in stream_spans(&stream, start_ns, end_ns) {
                 let span = (first_ns.div_euclid(1_000), last_ns.div_euclid(1_000));
-                merge(&mut rows, committed, day_of_ns(first_ns), stream.stream_id, &stream.labels, span);
+                merge(&mut rows, day_of_ns(first_ns), stream.stream_id, &stream.labels, span);
             }
         }
     }
-    let mut rows: Vec<LabelRow> = rows.into_values().collect();
+    let mut rows: Vec<LabelRow> = rows.into_values().filter(|row| !committed.covers(row, today)).collect();
     rows.sort_by(|a, b| (service(&a.labels), a.id, a.day).cmp(&(service(&b.labels), b.id, b.day)));
     rows
 }
@@ -183,15 +221,11 @@ fn spans_by_day(times: impl Iterator<Item = i64>, day: fn(i64) -> i64) -> Vec<(i
 
 fn merge(
     rows: &mut BTreeMap<(i64, i32), LabelRow>,
-    committed: &Committed,
     day: i32,
     id: i64,
     labels: &Labels,
     (first_us, last_us): (i64, i64),
 ) {
-    if committed.contains(day, id) {
-        return;
-    }
     let row = rows.entry((id, day)).or_insert_with(|| {
         let labels = Labels::clone(labels);
         LabelRow { day, id, labels, first_us, last_us }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::parquet_file::WriteProfile;
+use crate::parquet_file::{FileTags, WriteProfile};
 use crate::testing::{DAY, memory, metrics, noon, open};
 
 async fn filled() -> (Arc<InMemory>, Catalog) {
@@ -12,7 +12,10 @@ async fn filled() -> (Arc<InMemory>, Catalog) {
     let catalog = open(Arc::<InMemory>::clone(&objects), noon()).await;
     for day in [DAY, DAY - 1] {
         let rows = vec![metrics(&[("cpu", 1, 5, 1.0), ("up", 3, 7_000_001, f64::NAN)])];
-        let file = catalog.write_file(Table::Metrics, day, rows, WriteProfile::Flush).await.unwrap();
+        let file = catalog
+            .write_file(Table::Metrics, day, rows, WriteProfile::Flush, FileTags::default())
+            .await
+            .unwrap();
         catalog.commit(Table::Metrics, vec![file], vec![], None).await.unwrap();
     }
     (objects, catalog)

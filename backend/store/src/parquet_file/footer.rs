@@ -12,7 +12,7 @@ use super::range_reader::RangeReader;
 use crate::error::{Error, Result};
 
 /// Bytes of footers kept unless told otherwise.
-const FOOTER_BYTES_MAX: usize = 8 << 20;
+const FOOTER_BYTES_MAX: usize = 32 << 20;
 /// Largest file taken in, in bytes.
 const FILE_BYTES_MAX: u64 = 16 << 30;
 

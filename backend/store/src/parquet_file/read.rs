@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch, Scalar, StringArray};
 use arrow::compute::kernels::cmp::eq;
+use arrow::datatypes::SchemaRef;
 use futures::stream::{BoxStream, StreamExt};
 use object_store::ObjectStore;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter};
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
@@ -33,6 +34,8 @@ pub struct ReadOptions {
     pub limit: Option<usize>,
     /// Rows a batch; `None` for 8,192.
     pub batch_rows: Option<usize>,
+    /// All columns with the Arrow types to read them as, where these are not [`Table::file_schema`]'s.
+    pub schema: Option<SchemaRef>,
 }
 
 /// Streams rows of `file`, in the order of the file, with the columns of [`Table::file_schema`] (no `day`).
@@ -47,6 +50,10 @@ pub async fn read_batches(
     if groups.is_empty() {
         return Ok(futures::stream::empty().boxed());
     }
+    let footer = match &options.schema {
+        Some(schema) => read_as(footer, schema).map_err(|error| Error::parquet(&file.key, error))?,
+        None => footer,
+    };
     let reader = RangeReader { objects: Arc::clone(objects), key: file.key.clone(), size: file.size };
     let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, footer)
         .with_row_groups(groups)
@@ -65,6 +72,14 @@ pub async fn read_batches(
     let key = file.key.clone();
     let stream = builder.build().map_err(|error| Error::parquet(&key, error))?;
     Ok(stream.map(move |batch| batch.map_err(|error| Error::parquet(&key, error))).boxed())
+}
+
+fn read_as(
+    footer: ArrowReaderMetadata,
+    schema: &SchemaRef,
+) -> Result<ArrowReaderMetadata, parquet::errors::ParquetError> {
+    let options = ArrowReaderOptions::new().with_schema(Arc::clone(schema));
+    ArrowReaderMetadata::try_new(Arc::clone(footer.metadata()), options)
 }
 
 fn key_equals(

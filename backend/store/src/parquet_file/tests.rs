@@ -164,7 +164,21 @@ async fn stored(table: Table, rows: &RecordBatch) -> (Arc<dyn ObjectStore>, Data
     objects.put(&key, PutPayload::from(file.bytes)).await.unwrap();
     let path = "day=2026-11-22/x.parquet".to_owned();
     let (rows, stats) = (file.rows, file.stats);
-    (objects, DataFile { table, day: DAY, path, key, size, rows, stats, crc32c: None })
+    (
+        objects,
+        DataFile {
+            table,
+            day: DAY,
+            path,
+            key,
+            size,
+            rows,
+            stats,
+            crc32c: None,
+            tags: FileTags::default(),
+            written_ms: 0,
+        },
+    )
 }
 
 async fn read(objects: &Arc<dyn ObjectStore>, file: &DataFile, options: &ReadOptions) -> Vec<RecordBatch> {

@@ -54,15 +54,34 @@ fn times_as_other_writers_put_them() {
 }
 
 #[test]
-fn data_paths_are_unique_and_in_order_of_time() {
+fn names_are_unique_and_in_the_order_they_were_given_whatever_the_clock_does() {
     let clock = ManualClock::at_ms(1_795_000_000_000);
-    let first = new_data_path(&clock, 20_779);
-    let second = new_data_path(&clock, 20_779);
-    clock.advance_ms(5);
-    let third = new_data_path(&clock, 20_779);
-    assert!(first.starts_with("day=2026-11-22/") && first.ends_with(".parquet"), "{first}");
-    assert_ne!(first, second);
-    assert!(first < third && second < third);
+    let names = FileNames::default();
+    let mut given = Vec::new();
+    for step in 0..10_000 {
+        given.push(names.next_path(&clock, 20_779));
+        match step % 1_000 {
+            0 => clock.advance_ms(5),
+            500 => clock.advance_ms(-3),
+            _ => {}
+        }
+    }
+    assert!(given[0].starts_with("day=2026-11-22/") && given[0].ends_with(".parquet"), "{}", given[0]);
+    assert!(given.windows(2).all(|pair| pair[0] < pair[1]));
+}
+
+#[test]
+fn a_merged_file_sorts_where_the_newest_of_its_rows_did() {
+    let (clock, names) = (ManualClock::at_ms(1_795_000_000_000), FileNames::default());
+    let given: Vec<String> = (0..3).map(|_| names.next_path(&clock, 20_779)).collect();
+    let parts: Vec<String> =
+        (0..300).map(|part| path_in_place_of(&given[1], 20_779, part).unwrap()).collect();
+    assert!(parts.windows(2).all(|pair| pair[0] < pair[1]), "parts in their order");
+    assert!(parts.iter().all(|part| given[0] < *part && *part < given[2]));
+    let again = path_in_place_of(&parts[7], 20_779, 0).unwrap();
+    assert!(given[0] < again && again < given[2]);
+    assert_ne!(path_in_place_of(&given[1], 20_779, 0).unwrap(), parts[0], "another attempt, another name");
+    assert_eq!(path_in_place_of("day=2026-11-22/part-00000.snappy.parquet", 20_779, 0), None);
 }
 
 #[test]

@@ -3,7 +3,7 @@ use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use super::*;
-use crate::parquet_file::{WriteProfile, WrittenFile};
+use crate::parquet_file::{FileTags, WriteProfile, WrittenFile};
 use crate::testing::{memory, metrics, open};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -18,7 +18,7 @@ async fn catalog() -> (Arc<InMemory>, Arc<ManualClock>, Catalog) {
 
 async fn write(catalog: &Catalog, day: i32) -> WrittenFile {
     let rows = vec![metrics(&[("up", 1, 1, 1.0)])];
-    catalog.write_file(Table::Metrics, day, rows, WriteProfile::Flush).await.unwrap()
+    catalog.write_file(Table::Metrics, day, rows, WriteProfile::Flush, FileTags::default()).await.unwrap()
 }
 
 async fn data_keys(objects: &InMemory) -> Vec<String> {

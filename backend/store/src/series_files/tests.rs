@@ -4,7 +4,7 @@ use object_store::memory::InMemory;
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::parquet_file::WriteProfile;
+use crate::parquet_file::{FileTags, WriteProfile};
 use crate::paths::DAY_US;
 use crate::tables::{Table, map_builder};
 use crate::testing::{DAY, memory, noon, open, sorted};
@@ -39,7 +39,8 @@ fn rows(metric: &str, range: std::ops::Range<i64>, first: i64, last: i64) -> Rec
 }
 
 async fn commit(catalog: &Catalog, day: i32, rows: Vec<RecordBatch>) {
-    let file = catalog.write_file(Table::Series, day, rows, WriteProfile::Flush).await.unwrap();
+    let file =
+        catalog.write_file(Table::Series, day, rows, WriteProfile::Flush, FileTags::default()).await.unwrap();
     catalog.commit(Table::Series, vec![file], vec![], None).await.unwrap();
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn decode(payload: &[u8], dictionary: &Dictionary) -> Result<(i64, Ba
     let metadata = (0..metadata_count).map(|_| decode_metadata(&mut reader)).collect::<Result<_, _>>()?;
     reader.finish()?;
     let Origin { received_ms, source, batch_id } = origin;
-    Ok((received_ms, Batch { source, batch_id, points, metadata, log_streams, probes }))
+    Ok((received_ms, Batch { source, batch_id, points, metadata, log_streams, probes, ..Batch::default() }))
 }
 
 fn read_origin(reader: &mut Reader<'_>) -> Result<Origin, WireError> {

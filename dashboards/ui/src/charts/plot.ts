@@ -11,8 +11,8 @@ import { readPalette, withAlpha, type Palette } from "./palette";
 export interface PlotOptions {
   heightPx: number;
   stacked: boolean;
-  /** Ticks of the value axis at powers of two. */
-  binary: boolean;
+  /** Where the value axis has its ticks: at round numbers, at powers of two, or at round times when values are seconds. */
+  ticks: "plain" | "binary" | "time";
   isTime: boolean;
   /** Charts with the same key share their cursor. */
   syncKey: string | null;
@@ -21,13 +21,23 @@ export interface PlotOptions {
   xRange: { min: number; max: number } | null;
   yMin: number | null;
   yMax: number | null;
-  onCursor: (index: number | null) => void;
+  onCursor: (index: number | null, place: { left: number; top: number }) => void;
+  /** Tells which line is nearest the pointer, and dims the others; `null` leaves that out. */
+  onFocus: ((index: number | null) => void) | null;
   onBrush: ((min: number, max: number) => void) | null;
 }
 
 const AXIS_FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 const BRUSH_PX_MIN = 6;
+const FOCUS_PX = 24;
 const POWERS_OF_TWO = Array.from({ length: 60 }, (_, i) => 2 ** i);
+const PARTS_OF_SECONDS = [-9, -8, -7, -6, -5, -4, -3, -2, -1].flatMap((exponent) => [1, 2, 5].map((digit) => Number(`${digit}e${exponent}`)));
+const ROUND_TIMES = [...PARTS_OF_SECONDS, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, ...[1, 2, 5, 10, 30, 100, 300, 1_000, 3_000, 10_000].map((days) => days * 86_400)];
+const INCREMENTS = { plain: {}, binary: { incrs: POWERS_OF_TWO }, time: { incrs: ROUND_TIMES } };
+const AXIS_PX_MIN = 58;
+const AXIS_CHAR_PX = 6.3;
+/** Lines beyond the palette repeat its colours with another stroke. */
+const DASHES = [undefined, [7, 3], [2, 3]];
 
 /** A drawn chart. Data, bounds and hidden series change in place; anything else needs a new one. */
 export class Plot {
@@ -91,19 +101,22 @@ export class Plot {
         ...(syncKey ? { sync: { key: syncKey } } : {}),
         drag: { x: options.onBrush !== null, y: false, setScale: false, dist: BRUSH_PX_MIN },
         points: { size: 6 },
+        ...(options.onFocus ? { focus: { prox: FOCUS_PX } } : {}),
       },
+      ...(options.onFocus ? { focus: { alpha: 0.35 } } : {}),
       scales: {
         x: { time: isTime, range: (_u, min, max) => this.xBounds(min, max) },
         y: { range: (_u, min, max) => yBounds(min, max, yMin, yMax) },
       },
       axes: [
         { ...axis, grid, space: 64, size: 26, ...(isTime ? { values: timeLabels } : {}) },
-        { ...axis, grid, size: 58, space: 28, ...(options.binary ? { incrs: POWERS_OF_TWO } : {}), values: (_u, ticks) => ticks.map((tick) => format(tick)) },
+        { ...axis, grid, size: axisWidth, space: 28, ...INCREMENTS[options.ticks], values: (_u, ticks) => ticks.map((tick) => format(tick)) },
       ],
       series: [{}, ...names.map((name, i) => this.series(name, i))],
       bands: options.stacked ? names.slice(1).map((_, i) => ({ series: [i + 2, i + 1] as [number, number] })) : [],
       hooks: {
-        setCursor: [(chart) => options.onCursor(chart.cursor.idx ?? null)],
+        setCursor: [(chart) => options.onCursor(chart.cursor.idx ?? null, { left: chart.cursor.left ?? 0, top: chart.cursor.top ?? 0 })],
+        setSeries: [(_chart, index) => options.onFocus?.(index === null ? null : index - 1)],
         setSelect: [(chart) => this.brushed(chart)],
       },
     };
@@ -117,7 +130,9 @@ export class Plot {
       stroke: colour,
       width: stacked ? 1 : 1.4,
       ...(stacked ? { fill: () => withAlpha(colour(), 0.35) } : {}),
-      points: { show: false },
+      // A line needs two points; one alone between gaps is drawn as a dot.
+      ...(stacked ? {} : { dash: DASHES[Math.floor(index / this.palette.series.length) % DASHES.length] }),
+      points: { show: true, size: 4, stroke: colour, fill: colour, filter: (chart, i) => lonePoints(chart.data[i]) },
       spanGaps: false,
     };
   }
@@ -134,6 +149,18 @@ export class Plot {
     chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
     this.options.onBrush(chart.posToVal(left, "x"), chart.posToVal(left + width, "x"));
   }
+}
+
+/** As wide as the longest label wants. */
+function axisWidth(_chart: uPlot, labels: string[] | null): number {
+  return Math.max(AXIS_PX_MIN, ...(labels ?? []).map((label) => Math.ceil(label.length * AXIS_CHAR_PX) + 14));
+}
+
+function lonePoints(values: ArrayLike<number | null | undefined>): number[] {
+  const isGap = (at: number) => values[at] === null || at < 0 || at >= values.length;
+  const lone: number[] = [];
+  for (let i = 0; i < values.length; i++) if (typeof values[i] === "number" && isGap(i - 1) && isGap(i + 1)) lone.push(i);
+  return lone;
 }
 
 /** Twenty-four hour clock; the day stands where it changes. */

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { addToHistory, loadHistory, searchHistory, type HistoryEntry } from "./history";
+import { addToHistory, loadHistory, PROM_HISTORY, searchHistory, type HistoryEntry } from "./history";
 
 function memory(limit = Infinity) {
   const items = new Map<string, string>();
@@ -38,4 +38,14 @@ it("searches by words", () => {
   const entries = [entry("SELECT ts FROM logs"), entry("SELECT ts FROM metrics")];
   expect(searchHistory(entries, "LOGS ts").length).toBe(1);
   expect(searchHistory(entries, " ").length).toBe(2);
+});
+
+it("keeps SQL and PromQL apart", () => {
+  const kept = new Map<string, string>();
+  const storage = { getItem: (key: string) => kept.get(key) ?? null, setItem: (key: string, value: string) => void kept.set(key, value) };
+  const entry = (query: string) => ({ query, ranAtMs: 1, elapsedMs: 1, rows: 1, error: null });
+  addToHistory(storage, entry("SELECT 1"));
+  addToHistory(storage, entry("up"), PROM_HISTORY);
+  expect(loadHistory(storage).map(({ query }) => query)).toEqual(["SELECT 1"]);
+  expect(loadHistory(storage, PROM_HISTORY).map(({ query }) => query)).toEqual(["up"]);
 });

@@ -8,18 +8,20 @@ export interface HistoryEntry {
   /** When it last ran, milliseconds since the epoch. */
   ranAtMs: number;
   elapsedMs: number;
-  /** Rows of the answer; `null` when the query failed. */
+  /** Rows or series of the answer; `null` when the query failed. */
   rows: number | null;
   error: string | null;
 }
 
-const KEY = "atl.sql.history";
+/** Where each page keeps its queries. */
+export const SQL_HISTORY = "atl.sql.history";
+export const PROM_HISTORY = "atl.prom.history";
 const ENTRIES_MAX = 200;
 const QUERY_CHARS_MAX = 20_000;
 
-export function loadHistory(storage: Pick<Storage, "getItem">): HistoryEntry[] {
+export function loadHistory(storage: Pick<Storage, "getItem">, key = SQL_HISTORY): HistoryEntry[] {
   try {
-    const stored: unknown = JSON.parse(storage.getItem(KEY) ?? "[]");
+    const stored: unknown = JSON.parse(storage.getItem(key) ?? "[]");
     return Array.isArray(stored) ? stored.filter(isEntry).slice(0, ENTRIES_MAX) : [];
   } catch {
     return [];
@@ -32,13 +34,13 @@ function isEntry(value: unknown): value is HistoryEntry {
 }
 
 /** Puts an entry on top and returns the new list. Text too long to keep is left out. */
-export function addToHistory(storage: Pick<Storage, "getItem" | "setItem">, entry: HistoryEntry): HistoryEntry[] {
-  const others = loadHistory(storage).filter((other) => other.query.trim() !== entry.query.trim());
+export function addToHistory(storage: Pick<Storage, "getItem" | "setItem">, entry: HistoryEntry, key = SQL_HISTORY): HistoryEntry[] {
+  const others = loadHistory(storage, key).filter((other) => other.query.trim() !== entry.query.trim());
   if (entry.query.trim() === "" || entry.query.length > QUERY_CHARS_MAX) return others;
   let kept = [entry, ...others].slice(0, ENTRIES_MAX);
   while (kept.length > 0) {
     try {
-      storage.setItem(KEY, JSON.stringify(kept));
+      storage.setItem(key, JSON.stringify(kept));
       return kept;
     } catch {
       kept = kept.slice(0, kept.length >> 1);
@@ -47,8 +49,8 @@ export function addToHistory(storage: Pick<Storage, "getItem" | "setItem">, entr
   return kept;
 }
 
-export function clearHistory(storage: Pick<Storage, "removeItem">): void {
-  storage.removeItem(KEY);
+export function clearHistory(storage: Pick<Storage, "removeItem">, key = SQL_HISTORY): void {
+  storage.removeItem(key);
 }
 
 /** Entries that hold every word of `search`, in any order and case. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { chooseHost, cpuLines, filesystemLines, HOST_QUERIES, loadLines, memoryLines, networkLines, readSamples, type LabelledSamples } from "./host";
+import { chooseHost, cpuLines, filesystemLines, hostExpressions, HOST_QUERIES, loadLines, memoryLines, networkLines, readSamples, type LabelledSamples } from "./host";
 import type { ResultTable } from "./table";
 import { relativeRange } from "./timerange";
 
@@ -73,4 +73,12 @@ it("rates the busiest devices, without loopback", () => {
     { name: "eth0 in", times: [0, STEP], values: [null, 100] },
     { name: "eth0 out", times: [0, STEP], values: [null, 10] },
   ]);
+});
+
+it("asks the same in PromQL, for this host alone", () => {
+  const { cpu, memory, network } = hostExpressions({ job: "node", instance: 'we"b1' });
+  expect(memory[1]).toEqual({ expr: 'node_memory_MemTotal_bytes{instance="we\\"b1", job="node"}', legend: "total" });
+  expect(cpu[0].expr).toContain('mode!="idle"');
+  expect(network.map(({ legend }) => legend)).toEqual(["{{device}} in", "{{device}} out"]);
+  expect(hostExpressions({ job: null, instance: null }).load[0].expr).toBe("node_load1");
 });

@@ -3,6 +3,7 @@
  * sizes become shares. Metric names are node_exporter's. Knows nothing of the network or of drawing.
  */
 
+import { selectorText, type Matcher } from "./promql/selectors";
 import { counterRates, type Samples } from "./rates";
 import type { Line } from "./series";
 import { quoteIdentifier, quoteLiteral } from "./sqltext";
@@ -79,6 +80,27 @@ export const HOST_QUERIES = {
 };
 
 export type HostQuery = keyof typeof HOST_QUERIES;
+
+/** The charts as PromQL, for the explore page. */
+export function hostExpressions(host: Host): Record<"cpu" | "memory" | "load" | "filesystem" | "network", { expr: string; legend: string }[]> {
+  const own: Matcher[] = (["instance", "job"] as const).flatMap((label) => (host[label] === null ? [] : [{ label, op: "=" as const, value: host[label] }]));
+  const of = (metric: string, ...more: Matcher[]) => selectorText(metric, [...own, ...more]);
+  const not = (label: string, value: string): Matcher => ({ label, op: "!~", value });
+  const network = (metric: string) => `rate(${of(metric, not("device", "lo|veth.*|br-.*"))}[1m])`;
+  return {
+    cpu: [{ expr: `sum by (mode) (rate(${of("node_cpu_seconds_total", { label: "mode", op: "!=", value: "idle" })}[1m])) / scalar(count(${of("node_cpu_seconds_total", { label: "mode", op: "=", value: "idle" })}))`, legend: "{{mode}}" }],
+    memory: [
+      { expr: `${of("node_memory_MemTotal_bytes")} - ${of("node_memory_MemAvailable_bytes")}`, legend: "used" },
+      { expr: of("node_memory_MemTotal_bytes"), legend: "total" },
+    ],
+    load: [["node_load1", "1 min"], ["node_load5", "5 min"], ["node_load15", "15 min"]].map(([metric, legend]) => ({ expr: of(metric), legend })),
+    filesystem: [{ expr: `1 - ${of("node_filesystem_avail_bytes", not("fstype", "tmpfs|ramfs|overlay"))} / ${of("node_filesystem_size_bytes")}`, legend: "{{mountpoint}}" }],
+    network: [
+      { expr: network("node_network_receive_bytes_total"), legend: "{{device}} in" },
+      { expr: network("node_network_transmit_bytes_total"), legend: "{{device}} out" },
+    ],
+  };
+}
 
 /** Samples grouped by the values of the label columns. */
 export interface LabelledSamples extends Samples {

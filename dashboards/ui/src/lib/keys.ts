@@ -9,6 +9,7 @@ const CHORD_WAIT_MS = 1_200;
 export const SHORTCUTS: { keys: string; action: string; what: string }[] = [
   { keys: "/", action: "search", what: "go to the editor or the search box" },
   { keys: "g h", action: "go-home", what: "home" },
+  { keys: "g e", action: "go-explore", what: "explore metrics" },
   { keys: "g s", action: "go-sql", what: "SQL" },
   { keys: "g o", action: "go-objects", what: "objects" },
   { keys: "t", action: "theme", what: "light, dark, as the system" },

@@ -113,7 +113,7 @@ async fn a_crash_between_any_two_steps_of_a_flush_neither_loses_nor_doubles() {
             Census::of(&store.snapshot()).await.check(&[0, 1, 2, 3, 4, 5, 6], &[], &what);
             kill(store).await;
             let store = rig.open().await;
-            assert_eq!(store.snapshot().head_rows(Table::Metrics), 0, "{what}");
+            assert_eq!(store.snapshot().unflushed_rows(Table::Metrics), 0, "{what}");
             Census::of(&store.snapshot()).await.check(&[0, 1, 2, 3, 4, 5, 6], &[], &what);
         }
         if flushed_whole {
@@ -147,11 +147,11 @@ async fn a_commit_of_the_last_run_that_arrives_after_the_start_is_not_doubled() 
     zombie.flush().await.unwrap();
     kill(zombie).await;
     Census::of(&store.snapshot()).await.check(&[0, 1, 2, 3, 4, 5], &[], "before the flush");
-    store.inner.apply_retention().await.unwrap();
+    store.inner.apply_retention(None).await.unwrap();
     Census::of(&store.snapshot()).await.check(&[0, 1, 2, 3, 4, 5], &[], "files looked at in between");
     store.append(everything(6, rig.now_ms())).await.unwrap();
     store.flush().await.unwrap();
-    assert_eq!(store.snapshot().head_rows(Table::Metrics), 0);
+    assert_eq!(store.snapshot().unflushed_rows(Table::Metrics), 0);
     Census::of(&store.snapshot()).await.check(&[0, 1, 2, 3, 4, 5, 6], &[], "after the flush");
     kill(store).await;
     Census::of(&rig.open().await.snapshot()).await.check(&[0, 1, 2, 3, 4, 5, 6], &[], "after a start");
@@ -168,7 +168,7 @@ async fn a_log_larger_than_memory_is_committed_while_it_is_read() {
     kill(store).await;
     rig.config.head_bytes_max = 40_000;
     let store = rig.open().await;
-    assert!(store.snapshot().files(Table::Logs).len() > 2);
+    assert!(store.snapshot().all_files(Table::Logs).len() > 2);
     assert!(store.stats().head.bytes < 40_000, "{:?}", store.stats().head);
     Census::of(&store.snapshot()).await.check(&all, &[], "after the start");
     store.flush().await.unwrap();

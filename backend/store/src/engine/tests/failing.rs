@@ -77,7 +77,7 @@ async fn an_object_store_that_is_away_for_an_hour_costs_nothing_but_time() {
     faulty.switch(false);
     tokio::time::sleep(Duration::from_secs(300)).await;
     store.flush().await.unwrap();
-    assert_eq!(store.snapshot().head_rows(Table::Metrics), 0);
+    assert_eq!(store.snapshot().unflushed_rows(Table::Metrics), 0);
     assert_eq!(store.stats().wal.segments, 1, "the backlog is out of the log");
     Census::of(&store.snapshot()).await.check(&all, &[], "back");
 }

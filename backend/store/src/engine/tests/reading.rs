@@ -88,7 +88,7 @@ async fn log_entries_keep_nanoseconds_and_the_order_of_equal_times() {
     let head = snapshot.head_batches(Table::Logs, &HeadFilter::default()).unwrap();
     assert_eq!(log_lines(&head), expect);
     store.flush().await.unwrap();
-    assert_eq!(store.snapshot().files(Table::Logs).len(), 2, "a file a day");
+    assert_eq!(store.snapshot().all_files(Table::Logs).len(), 2, "a file a day");
     let mut lines = log_lines(&rows(&store.snapshot(), Table::Logs).await);
     // Files come by day, so before 1970 first.
     assert_eq!(lines.len(), expect.len());
@@ -108,7 +108,7 @@ async fn the_days_of_a_flush_become_files_of_bounded_size() {
     let before = samples(&store.snapshot()).await;
     store.flush().await.unwrap();
     let snapshot = store.snapshot();
-    assert_eq!(snapshot.files(Table::Metrics).len(), 5);
+    assert_eq!(snapshot.all_files(Table::Metrics).len(), 5);
     assert_eq!(samples(&snapshot).await, before);
     assert_eq!(snapshot.series("up", None).await.unwrap().len(), 50);
 }

@@ -6,7 +6,7 @@ fn check(samples: &[Sample]) -> Chunk {
     let mut chunk = Chunk::default();
     samples.iter().for_each(|(ms, value)| chunk.push(*ms, *value));
     let bits = |(ms, value): Sample| (ms, value.to_bits());
-    let read: Vec<_> = chunk.iter().map(bits).collect();
+    let read: Vec<_> = chunk.encoded().iter().map(bits).collect();
     assert_eq!(read, samples.iter().copied().map(bits).collect::<Vec<_>>());
     assert_eq!(chunk.len(), samples.len());
     chunk

@@ -138,6 +138,7 @@ pub(crate) fn batch() -> impl Strategy<Value = Batch> {
             metadata,
             log_streams,
             probes,
+            ..Batch::default()
         })
 }
 

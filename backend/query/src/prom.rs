@@ -1,0 +1,24 @@
+//! PromQL over the store. Comes in: a snapshot, a query text, times; goes out: a value with what is to be said
+//! about it, or a failure that maps onto an error type of the Prometheus API. Knows how to find and read
+//! series; knows nothing of HTTP, and leaves the language to crate `promql`.
+//!
+//! ```text
+//! text → promql: parse, plan → selections → series by matchers → samples of head and files, in parallel
+//!                                                                   → promql: evaluate → value
+//! ```
+//!
+//! A query runs on threads of this crate, not on the caller's. Dropping the future of a query ends it.
+
+mod answer;
+mod config;
+mod engine;
+mod error;
+mod fetch;
+mod labels;
+mod select;
+pub mod through_store;
+
+pub use answer::{PromAnswer, PromStats};
+pub use config::{PromConfig, PromOptions};
+pub use engine::PromEngine;
+pub use error::{PromError, PromErrorType};

@@ -1,0 +1,61 @@
+//! What a PromQL query may use up, and how one query is asked for.
+
+use std::time::Duration;
+
+/// Limits of the engine; the defaults are those of Prometheus where it has one.
+#[derive(Clone, Debug)]
+pub struct PromConfig {
+    /// Longest time from asking to the answer, waiting for its turn included.
+    pub timeout: Duration,
+    /// A sample counts as current for this long, unless the series ends before.
+    pub lookback_delta: Duration,
+    /// Samples a query may hold at a time, both those it reads and those it computes.
+    pub samples_max: usize,
+    /// Series a selector may select.
+    pub series_max: usize,
+    /// Memory the samples of one query may take while they are read, in bytes.
+    pub memory_limit: usize,
+    /// Queries that run at once; others wait until their time is up.
+    pub concurrent_max: usize,
+    /// Queries that wait at once; others are turned away.
+    pub waiting_max: usize,
+    /// Threads one query may use.
+    pub threads: usize,
+    /// Tell counters by the label `__type__` rather than by the metric's name.
+    pub type_and_unit_labels: bool,
+}
+
+impl Default for PromConfig {
+    fn default() -> PromConfig {
+        PromConfig {
+            timeout: Duration::from_secs(120),
+            lookback_delta: Duration::from_secs(300),
+            samples_max: 50_000_000,
+            series_max: 1_000_000,
+            memory_limit: 1 << 30,
+            concurrent_max: 20,
+            waiting_max: 160,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            type_and_unit_labels: false,
+        }
+    }
+}
+
+/// Bytes a sample takes in memory.
+const SAMPLE_BYTES: usize = 16;
+
+impl PromConfig {
+    /// Samples a query may read.
+    pub(super) fn samples_read_max(&self) -> usize {
+        self.samples_max.min(self.memory_limit / SAMPLE_BYTES)
+    }
+}
+
+/// How one query is to be answered; `None` is the engine's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PromOptions {
+    /// Longest time; never more than [`PromConfig::timeout`].
+    pub timeout: Option<Duration>,
+    /// How long a sample counts as current.
+    pub lookback_delta: Option<Duration>,
+}

@@ -1,0 +1,233 @@
+//! Pages of the columns tsid, ts and value to parts of series: runs of equal ids first, then the times of the
+//! runs that are wanted, then the values of the times that are.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema, TimeUnit};
+use object_store::path::Path;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::column::reader::ColumnReaderImpl;
+use parquet::data_type::{DataType as ColumnType, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
+
+use crate::error::Error;
+
+use super::Job;
+use super::merge::Part;
+use super::pages::{GroupRows, locations};
+use super::pieces::Pieces;
+use super::values::Values;
+
+/// Ids looked at at once; they stay in the nearest cache.
+const IDS_AT_ONCE: usize = 8 << 10;
+/// Ids compared without a branch.
+const IDS_IN_BLOCK: usize = 32;
+/// Runs decoded between two looks at whether to stop.
+const RUNS_PER_CHECK: usize = 16;
+
+/// Leaf columns of a file by position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) metric: usize,
+    pub(super) tsid: usize,
+    pub(super) ts: usize,
+    pub(super) value: usize,
+}
+
+impl Layout {
+    /// Where the columns are, if they are stored the way this program stores them.
+    pub(super) fn of(footer: &ArrowReaderMetadata) -> Option<Layout> {
+        let schema: &Schema = footer.schema();
+        let leaves = footer.parquet_schema();
+        let leaf = |name: &str, fits: fn(&DataType) -> bool, fitting: parquet::basic::Type| {
+            let field = schema.field_with_name(name).ok()?;
+            let column = (0..leaves.num_columns()).find(|i| leaves.column(*i).path().string() == name)?;
+            let descriptor = leaves.column(column);
+            let plain = descriptor.max_def_level() == 0 && descriptor.max_rep_level() == 0;
+            (plain && fits(field.data_type()) && descriptor.physical_type() == fitting).then_some(column)
+        };
+        use parquet::basic::Type;
+        Some(Layout {
+            metric: leaf("metric", |t| matches!(t, DataType::Utf8), Type::BYTE_ARRAY)?,
+            tsid: leaf("tsid", |t| matches!(t, DataType::Int64), Type::INT64)?,
+            ts: leaf("ts", |t| matches!(t, DataType::Timestamp(TimeUnit::Microsecond, _)), Type::INT64)?,
+            value: leaf("value", |t| matches!(t, DataType::Float64), Type::DOUBLE)?,
+        })
+    }
+}
+
+/// What decoding fails with.
+#[derive(Debug)]
+pub(super) enum DecodeError {
+    Parquet(ParquetError),
+    Store(Error),
+}
+
+impl DecodeError {
+    /// The error with the file's name.
+    pub(super) fn in_file(self, key: &Path) -> Error {
+        match self {
+            DecodeError::Parquet(error) => Error::parquet(key, error),
+            DecodeError::Store(error) => error,
+        }
+    }
+}
+
+impl From<ParquetError> for DecodeError {
+    fn from(error: ParquetError) -> DecodeError {
+        DecodeError::Parquet(error)
+    }
+}
+
+impl From<Error> for DecodeError {
+    fn from(error: Error) -> DecodeError {
+        DecodeError::Store(error)
+    }
+}
+
+/// Decodes the samples asked for among `rows`. Gives parts with the positions of their series.
+pub(super) fn decode(
+    footer: &ParquetMetaData,
+    layout: Layout,
+    rows: &GroupRows,
+    pieces: Pieces,
+    job: &Job,
+) -> Result<Vec<(usize, Part)>, DecodeError> {
+    let pieces = Arc::new(pieces);
+    let mut ids = Column::<Int64Type>::open(footer, rows.group, layout.tsid, &pieces)?;
+    let runs = wanted_runs(&mut ids, rows, job)?;
+    let mut times = Column::<Int64Type>::open(footer, rows.group, layout.ts, &pieces)?;
+    let mut values = Values::open(footer, rows.group, layout.value, &pieces)?;
+    let mut scratch = Vec::new();
+    let mut parts = Vec::with_capacity(runs.len());
+    for (i, run) in runs.into_iter().enumerate() {
+        if i % RUNS_PER_CHECK == 0 {
+            job.check()?;
+        }
+        scratch.clear();
+        times.read(run.rows.clone(), &mut scratch)?;
+        let part = read_run(&run, &scratch, &mut values, job)?;
+        if !part.timestamps.is_empty() {
+            parts.push((run.position, part));
+        }
+    }
+    Ok(parts)
+}
+
+/// The samples of a run that lie in the range of time; `times` are those of its rows, in microseconds.
+fn read_run(run: &Run, times: &[i64], values: &mut Values, job: &Job) -> Result<Part, DecodeError> {
+    let (start_us, end_us) = job.range_us();
+    if !times.is_sorted() {
+        return read_unsorted_run(run, times, values, job);
+    }
+    let first = times.partition_point(|time| *time < start_us);
+    let end = times.partition_point(|time| *time <= end_us);
+    if first >= end {
+        return Ok(Part::default());
+    }
+    job.options.budget.take(end - first)?;
+    let timestamps = times[first..end].iter().map(|us| us.div_euclid(1_000)).collect();
+    let mut found = Vec::with_capacity(end - first);
+    values.read(run.rows.start + first..run.rows.start + end, &mut found)?;
+    Ok(Part::of(timestamps, found))
+}
+
+/// The same for files of others, whose order is not known.
+fn read_unsorted_run(run: &Run, times: &[i64], values: &mut Values, job: &Job) -> Result<Part, DecodeError> {
+    let (start_us, end_us) = job.range_us();
+    let mut all = Vec::with_capacity(times.len());
+    values.read(run.rows.clone(), &mut all)?;
+    let samples = times.iter().zip(all).filter(|(time, _)| (start_us..=end_us).contains(*time));
+    let (timestamps, found): (Vec<i64>, Vec<f64>) =
+        samples.map(|(time, value)| (time.div_euclid(1_000), value)).unzip();
+    job.options.budget.take(timestamps.len())?;
+    Ok(Part::of(timestamps, found))
+}
+
+/// Rows that follow each other and have the same id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Run {
+    /// The series' position in the list of those asked for.
+    position: usize,
+    rows: Range<usize>,
+}
+
+/// Runs of the series asked for.
+fn wanted_runs(ids: &mut Column<Int64Type>, rows: &GroupRows, job: &Job) -> Result<Vec<Run>, DecodeError> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut buffer = Vec::with_capacity(IDS_AT_ONCE);
+    for range in &rows.ranges {
+        let mut start = range.start;
+        while start < range.end {
+            job.check()?;
+            let end = range.end.min(start + IDS_AT_ONCE);
+            buffer.clear();
+            ids.read(start..end, &mut buffer)?;
+            let mut at = 0;
+            while at < buffer.len() {
+                let count = run_length(&buffer[at..]);
+                if let Some(position) = job.wanted.position(buffer[at]) {
+                    let rows = start + at..start + at + count;
+                    match runs.last_mut() {
+                        Some(last) if last.position == position && last.rows.end == rows.start => {
+                            last.rows.end = rows.end;
+                        }
+                        _ => runs.push(Run { position, rows }),
+                    }
+                }
+                at += count;
+            }
+            start = end;
+        }
+    }
+    Ok(runs)
+}
+
+/// How many ids at the beginning are the same. `ids` is not empty.
+fn run_length(ids: &[i64]) -> usize {
+    let first = ids[0];
+    let same = |block: &&[i64]| block.iter().fold(0, |differing, id| differing | (id ^ first)) == 0;
+    let whole = ids.chunks_exact(IDS_IN_BLOCK).take_while(same).count() * IDS_IN_BLOCK;
+    whole + ids[whole..].iter().take_while(|id| **id == first).count()
+}
+
+/// Reads rows of one column, forward, by way of the Parquet library.
+pub(super) struct Column<T: ColumnType> {
+    reader: ColumnReaderImpl<T>,
+    /// The next row.
+    row: usize,
+}
+
+impl<T: ColumnType> Column<T> {
+    pub(super) fn open(
+        footer: &ParquetMetaData,
+        group: usize,
+        column: usize,
+        pieces: &Arc<Pieces>,
+    ) -> Result<Column<T>, ParquetError> {
+        let meta = footer.row_group(group);
+        let rows = usize::try_from(meta.num_rows())?;
+        let locations = locations(footer, group, column).map(<[_]>::to_vec);
+        let pages = SerializedPageReader::new(Arc::clone(pieces), meta.column(column), rows, locations)?;
+        let descriptor = footer.file_metadata().schema_descr().column(column);
+        Ok(Column { reader: ColumnReaderImpl::new(descriptor, Box::new(pages)), row: 0 })
+    }
+
+    /// Appends the values of `rows`, which must not lie before those read already.
+    pub(super) fn read(&mut self, rows: Range<usize>, values: &mut Vec<T::T>) -> Result<(), ParquetError> {
+        let skip = rows.start.saturating_sub(self.row);
+        if skip > 0 && self.reader.skip_records(skip)? != skip {
+            return Err(ParquetError::EOF("a column has fewer rows than its row group".to_owned()));
+        }
+        let before = values.len();
+        self.reader.read_records(rows.len(), None, None, values)?;
+        if values.len() - before != rows.len() {
+            return Err(ParquetError::EOF("a column has fewer rows than its row group".to_owned()));
+        }
+        self.row = rows.end;
+        Ok(())
+    }
+}

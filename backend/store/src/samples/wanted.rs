@@ -1,0 +1,82 @@
+//! The series asked for, in the shapes that pruning and reading need.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+
+use crate::series_files::SeriesEntry;
+
+/// A hasher for ids that are hashes already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_i64(&mut self, id: i64) {
+        self.0 = id.cast_unsigned();
+    }
+}
+
+/// Series asked for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// Position in the caller's list by id.
+    positions: HashMap<i64, u32, BuildHasherDefault<IdHasher>>,
+    /// Ids, by (metric, tsid).
+    tsids: Vec<i64>,
+    /// Metrics in order, with their places in `tsids`.
+    metrics: Vec<(String, Range<usize>)>,
+}
+
+impl Wanted {
+    /// Of `series` in any order; of a repeated id the last position counts.
+    pub(super) fn new(series: &[SeriesEntry]) -> Wanted {
+        let positions = series.iter().zip(0..).map(|(entry, position)| (entry.tsid, position)).collect();
+        let mut order: Vec<&SeriesEntry> = series.iter().collect();
+        order.sort_by(|a, b| (a.labels.name(), a.tsid).cmp(&(b.labels.name(), b.tsid)));
+        let mut metrics: Vec<(String, Range<usize>)> = Vec::new();
+        for (i, entry) in order.iter().enumerate() {
+            match metrics.last_mut() {
+                Some((metric, range)) if metric == entry.labels.name() => range.end = i + 1,
+                _ => metrics.push((entry.labels.name().to_owned(), i..i + 1)),
+            }
+        }
+        Wanted { positions, tsids: order.iter().map(|entry| entry.tsid).collect(), metrics }
+    }
+
+    /// Where the series stands in the caller's list, if it is asked for.
+    pub(super) fn position(&self, tsid: i64) -> Option<usize> {
+        self.positions.get(&tsid).map(|position| *position as usize)
+    }
+
+    /// The metrics, in order.
+    pub(super) fn metrics(&self) -> impl Iterator<Item = &str> {
+        self.metrics.iter().map(|(metric, _)| metric.as_str())
+    }
+
+    /// Whether a series is asked for whose metric and id lie in these ranges, `None` being no bound.
+    pub(super) fn any_within(
+        &self,
+        metrics: (Option<&[u8]>, Option<&[u8]>),
+        tsids: (Option<i64>, Option<i64>),
+    ) -> bool {
+        let first = metrics.0.map_or(0, |min| self.metrics.partition_point(|(m, _)| m.as_bytes() < min));
+        let within = self.metrics[first..]
+            .iter()
+            .take_while(|(metric, _)| metrics.1.is_none_or(|max| metric.as_bytes() <= max));
+        let (min, max) = (tsids.0.unwrap_or(i64::MIN), tsids.1.unwrap_or(i64::MAX));
+        within.into_iter().any(|(_, range)| {
+            let ids = &self.tsids[range.clone()];
+            ids.get(ids.partition_point(|id| *id < min)).is_some_and(|id| *id <= max)
+        })
+    }
+}
