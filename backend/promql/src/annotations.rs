@@ -71,7 +71,8 @@ impl Annotations {
         }
     }
 
-    pub(crate) fn merge(&mut self, other: Annotations) {
+    /// Adds those of another evaluation of the same query.
+    pub fn merge(&mut self, other: Annotations) {
         for (key, fix) in other.notes {
             match (self.notes.get_mut(&key), fix) {
                 (Some(Some(known)), Some(fix)) => known.join(&fix),

@@ -10,12 +10,14 @@
 //! A query runs on threads of this crate, not on the caller's. Dropping the future of a query ends it.
 
 mod answer;
+mod cache;
+mod cached;
 mod config;
 mod engine;
 mod error;
 mod fetch;
 mod labels;
-mod select;
+mod reach;
 pub mod through_store;
 
 pub use answer::{PromAnswer, PromStats};

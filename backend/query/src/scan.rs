@@ -3,17 +3,19 @@
 //!
 //! Files are left out by their statistics here, in memory; row groups and pages of the rest by DataFusion's
 //! Parquet reader. Both sides declare the tables' sort order, so `ORDER BY metric, tsid, ts` merges and does
-//! not sort. A sample that several files hold (a sender repeated itself long after the first time) is
-//! returned as often as it is stored; compaction makes it one.
+//! not sort. A sample that several files hold (a sender repeated itself long after the first time) comes out
+//! once: files that may share samples are merged before anything looks at their values.
 
 mod bounds;
 mod files;
 mod head;
 pub(crate) mod label_exec;
 pub(crate) mod merge_exec;
+mod merge_samples;
 mod order;
 pub(crate) mod promql_exec;
 mod reading;
+mod repeats;
 
 use std::sync::Arc;
 
@@ -27,9 +29,12 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::expressions::col;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::union::UnionExec;
-use store::{HeadFilter, Snapshot, Table};
+use store::{DataFile, HeadFilter, Snapshot, Table};
 
+use crate::catalog::names_only;
 use crate::error::from_store;
 pub(crate) use files::{STORE_URL, source};
 pub(crate) use order::{ordering, ordering_within_key};
@@ -71,13 +76,62 @@ impl TableScan {
         let condition = conjunction(request.filters.iter().chain(&request.predicate).cloned());
         let condition = condition.map(|expr| physical(state, expr, &exec_schema(self.table))).transpose()?;
         let bounds = bounds::Bounds::of(self.table, request, condition.as_ref());
-        let mut parts = Vec::with_capacity(2);
-        parts.extend(files::plan(self, state, request, condition.as_ref())?);
-        parts.extend(self.head(state, request, &bounds)?);
+        let files = files::chosen(self, condition.as_ref());
+        let repeats = repeats::split(&self.snapshot, self.table, files);
+        let mut parts = Vec::with_capacity(3);
+        parts.extend(files::plan(self, state, request, repeats.plain)?);
+        if !repeats.with_head {
+            parts.extend(self.head(state, request, &bounds)?);
+        }
+        if !repeats.repeating.is_empty() {
+            parts.push(self.merged(state, request, &bounds, repeats.repeating, repeats.with_head)?);
+        }
         match parts.len() {
             0 => Ok(Arc::new(EmptyExec::new(self.projected_schema(&request.projection)?))),
             _ => UnionExec::try_new(parts),
         }
+    }
+
+    /// The rows of files that may share samples, and of the head where it may, every sample once. Nothing but
+    /// what tells samples apart is looked at before they are merged: a condition on values would choose among
+    /// the rows of one sample.
+    fn merged(
+        &self,
+        state: &dyn Session,
+        request: &Request<'_>,
+        bounds: &bounds::Bounds,
+        files: Vec<Arc<DataFile>>,
+        with_head: bool,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = self.table.sql_schema();
+        let names = merge_samples::SAMPLE_COLUMNS;
+        let needed =
+            |i: &usize| request.projection.contains(i) || names.contains(&schema.field(*i).name().as_str());
+        let about_samples =
+            |filter: &&Expr| names_only(filter, &["day", "metric", "tsid", "ts"]) && !filter.is_volatile();
+        let conditions = request.filters.iter().chain(&request.predicate);
+        let inner = Request {
+            predicate: conditions.filter(about_samples).cloned().collect(),
+            projection: (0..schema.fields().len()).filter(needed).collect(),
+            ids: request.ids.clone(),
+            ..Request::default()
+        };
+        let mut parts = Vec::with_capacity(2);
+        parts.extend(files::plan(self, state, &inner, files)?);
+        if with_head {
+            parts.extend(self.head(state, &inner, bounds)?);
+        }
+        let merged = Arc::new(merge_exec::MergeExec::new(self.table, UnionExec::try_new(parts)?));
+        let below = merged.schema();
+        let expressions = request
+            .projection
+            .iter()
+            .map(|i| {
+                let name = schema.field(*i).name();
+                Ok(ProjectionExpr { expr: col(name, &below)?, alias: name.clone() })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(ProjectionExec::try_new(expressions, merged as Arc<dyn ExecutionPlan>)?))
     }
 
     fn head(

@@ -48,7 +48,7 @@ pub use lease::{Leadership, Lease, LeaseSettings, LeaseStats};
 pub use parquet_file::{FileStats, FileTags, WriteProfile, WrittenFile};
 pub use retention::{VACUUM_GRACE_MIN, VacuumReport};
 pub use series_files::{SeriesEntry, SeriesFiles, read_series};
-pub use snapshot::{HeadFilter, Snapshot};
+pub use snapshot::{HeadFilter, HeadSpan, Snapshot};
 pub use stats::{AppendStats, FlushStats, HeadStats, HotStats, IndexStats, StoreStats, WalStats};
 pub use tables::Table;
 pub use wal::replay::{Damage, ReplayReport};

@@ -52,6 +52,17 @@ impl HeadFilter {
     }
 }
 
+/// The samples in memory as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadSpan {
+    /// None is earlier; microseconds since the Unix epoch.
+    pub start_us: i64,
+    /// None is later.
+    pub end_us: i64,
+    /// Whether one may have the series and time of a sample in a file, as [`crate::FileTags::may_repeat`].
+    pub may_repeat: bool,
+}
+
 /// Rows and files of one moment; cheap to hold, never changes sides for a row.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -229,6 +240,28 @@ impl Snapshot {
     /// Rows of a table that are in none of [`Snapshot::all_files`], about, as [`Snapshot::head_rows`].
     pub fn unflushed_rows(&self, table: Table) -> u64 {
         self.head.as_ref().map_or(0, |view| rows(&view.unflushed(table), table))
+    }
+
+    /// The span of the samples in memory, about; `None` where there are none.
+    pub fn head_span(&self) -> Option<HeadSpan> {
+        let mut span: Option<HeadSpan> = None;
+        for generation in self.generations(Table::Metrics) {
+            let Some(max_ms) = generation.metrics.max_ms() else { continue };
+            let first_day = generation.metrics.days().into_keys().next().map_or(i64::MIN, i64::from);
+            let (start_us, end_us) = (first_day.saturating_mul(DAY_US), max_ms.saturating_mul(1_000));
+            let known = span.get_or_insert(HeadSpan { start_us, end_us, may_repeat: false });
+            known.start_us = known.start_us.min(start_us);
+            known.end_us = known.end_us.max(end_us);
+            known.may_repeat |= generation.may_repeat(Table::Metrics);
+        }
+        span
+    }
+
+    /// The earliest sample that is in no file, milliseconds; `None` where all are. What lies before is in
+    /// [`Snapshot::all_files`], and as long as those are the same it does not change.
+    pub fn earliest_unflushed_ms(&self) -> Option<i64> {
+        let unflushed = self.head.as_ref()?.unflushed(Table::Metrics);
+        unflushed.iter().filter_map(|generation| generation.metrics.min_growing_ms()).min()
     }
 
     /// The index of the files of `series`, or of `log_streams`.

@@ -26,6 +26,8 @@ pub struct PromStats {
     pub files: usize,
     /// Files left out by what the catalog knows of them.
     pub files_pruned: usize,
+    /// Steps of the answer that were known from earlier queries.
+    pub steps_cached: usize,
     /// Time spent waiting for a place, milliseconds.
     pub queue_ms: f64,
     /// Time spent finding series, milliseconds; selectors that were looked up at once are summed up.
@@ -37,13 +39,16 @@ pub struct PromStats {
 }
 
 impl PromStats {
-    /// Adds what one selector took.
+    /// Adds what one selector, or one part of the answer, took.
     pub(super) fn add(&mut self, other: &PromStats) {
         self.series += other.series;
         self.samples += other.samples;
         self.bytes_read += other.bytes_read;
         self.files += other.files;
         self.files_pruned += other.files_pruned;
+        self.steps_cached += other.steps_cached;
+        self.queue_ms += other.queue_ms;
+        self.eval_ms += other.eval_ms;
         self.select_ms += other.select_ms;
         self.read_ms += other.read_ms;
     }

@@ -21,6 +21,8 @@ pub struct PromConfig {
     pub waiting_max: usize,
     /// Threads one query may use.
     pub threads: usize,
+    /// Bytes of answers to range queries kept for the next ones; 0 keeps none.
+    pub result_cache: usize,
     /// Tell counters by the label `__type__` rather than by the metric's name.
     pub type_and_unit_labels: bool,
 }
@@ -36,6 +38,7 @@ impl Default for PromConfig {
             concurrent_max: 20,
             waiting_max: 160,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            result_cache: 16 << 20,
             type_and_unit_labels: false,
         }
     }

@@ -13,6 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::answer::{PromAnswer, PromStats};
+use super::cache::ResultCache;
+use super::cached::CachedRange;
 use super::config::{PromConfig, PromOptions};
 use super::error::{IN_EXECUTION, IN_QUEUE, PromError};
 use super::fetch::{FetchLimits, fetch, milliseconds};
@@ -27,6 +29,7 @@ struct Inner {
     workers: Workers,
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    cache: ResultCache,
 }
 
 impl fmt::Debug for PromEngine {
@@ -40,12 +43,22 @@ impl PromEngine {
     pub fn new(config: PromConfig, workers: Workers) -> PromEngine {
         let running = Arc::new(Semaphore::new(config.concurrent_max.max(1)));
         let waiting = Arc::new(Semaphore::new(config.waiting_max));
-        PromEngine(Arc::new(Inner { config, workers, running, waiting }))
+        let cache = ResultCache::new(config.result_cache);
+        PromEngine(Arc::new(Inner { config, workers, running, waiting, cache }))
     }
 
     /// The limits.
     pub fn config(&self) -> &PromConfig {
         &self.0.config
+    }
+
+    /// Bytes of answers kept.
+    pub fn result_cache_bytes(&self) -> usize {
+        self.0.cache.bytes()
+    }
+
+    pub(super) fn cache(&self) -> &ResultCache {
+        &self.0.cache
     }
 
     /// Evaluates `query` once, at `time_ms` (milliseconds since the Unix epoch).
@@ -158,18 +171,26 @@ fn check_time(time: QueryTime) -> Result<(), PromError> {
 }
 
 /// One query on its way.
-struct Run {
-    engine: PromEngine,
-    language: Engine,
-    snapshot: Arc<Snapshot>,
-    query: String,
-    time: QueryTime,
+pub(super) struct Run {
+    pub(super) engine: PromEngine,
+    pub(super) language: Engine,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) query: String,
+    pub(super) time: QueryTime,
     stop: Arc<Stop>,
 }
 
 impl Run {
     async fn run(self) -> Result<PromAnswer, PromError> {
-        let prepared = self.language.prepare(&self.query, self.time)?;
+        match CachedRange::of(&self) {
+            Some(cached) => cached.answer(&self).await,
+            None => self.evaluate(self.time).await,
+        }
+    }
+
+    /// Evaluates the query at `time`, from the store.
+    pub(super) async fn evaluate(&self, time: QueryTime) -> Result<PromAnswer, PromError> {
+        let prepared = self.language.prepare(&self.query, time)?;
         let asked = Instant::now();
         let permit = self.engine.enter(self.stop.deadline).await?;
         let queue_ms = milliseconds(asked.elapsed());
@@ -179,7 +200,7 @@ impl Run {
             Ok(fetched) => fetched.map_err(|error| self.stop.explain(error))?,
             Err(_) => return Err(PromError::Timeout(IN_EXECUTION)),
         };
-        let stop = self.stop;
+        let stop = Arc::clone(&self.stop);
         let evaluated = tokio::task::spawn_blocking(move || {
             // The place is free again when the work has ended, whoever waits for it.
             let _permit = permit;
@@ -209,7 +230,7 @@ impl Run {
 
 /// Why a query has to end before its answer.
 #[derive(Debug)]
-struct Stop {
+pub(super) struct Stop {
     deadline: Instant,
     canceled: AtomicBool,
 }

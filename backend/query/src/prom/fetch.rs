@@ -11,7 +11,6 @@ use store::samples::SampleOptions;
 
 use super::answer::PromStats;
 use super::error::PromError;
-use super::select::select_series;
 
 /// What reading for a query may use up.
 #[derive(Clone, Debug)]
@@ -87,7 +86,7 @@ async fn read(
 ) -> Result<(Vec<Arc<SeriesData>>, PromStats), PromError> {
     let (start_ms, end_ms) = (group.start_ms, group.end_ms);
     let started = Instant::now();
-    let entries = select_series(snapshot, &group.matchers, start_ms, end_ms).await?;
+    let entries = snapshot.select_series(&group.matchers, start_ms, end_ms).await?;
     if entries.len() > limits.series_max {
         return Err(PromError::TooManySeries { limit: limits.series_max });
     }

@@ -8,7 +8,6 @@ use store::Snapshot;
 
 use super::engine::PromEngine;
 use super::error::PromError;
-use super::select::select_series;
 
 impl PromEngine {
     /// Label sets of all series that satisfy all matchers of one of the sets and may have samples from
@@ -22,8 +21,18 @@ impl PromEngine {
         end_ms: i64,
         limit: Option<usize>,
     ) -> Result<Vec<Labels>, PromError> {
-        self.over_series(snapshot, matcher_sets, start_ms, end_ms, limit, |labels, found| {
-            found.insert(labels.clone());
+        let mut sets = matcher_sets.to_vec();
+        if sets.is_empty() {
+            sets.push(Vec::new());
+        }
+        let limit = limit.unwrap_or(usize::MAX);
+        self.on_workers(async move {
+            let mut found: BTreeSet<Labels> = BTreeSet::new();
+            for matchers in &sets {
+                let entries = snapshot.select_series(matchers, start_ms, end_ms).await?;
+                found.extend(entries.into_iter().map(|entry| entry.labels));
+            }
+            Ok(found.into_iter().take(limit).collect())
         })
         .await
     }
@@ -37,12 +46,9 @@ impl PromEngine {
         end_ms: i64,
         limit: Option<usize>,
     ) -> Result<Vec<String>, PromError> {
-        self.over_series(snapshot, matcher_sets, start_ms, end_ms, limit, |labels, found| {
-            for (name, _) in labels.iter() {
-                insert(found, name);
-            }
-        })
-        .await
+        let sets = matcher_sets.to_vec();
+        self.on_workers(async move { Ok(snapshot.label_names(&sets, start_ms, end_ms, limit).await?.texts) })
+            .await
     }
 
     /// Values the label `name` has among such series, sorted.
@@ -55,44 +61,10 @@ impl PromEngine {
         end_ms: i64,
         limit: Option<usize>,
     ) -> Result<Vec<String>, PromError> {
-        let name = name.to_owned();
-        self.over_series(snapshot, matcher_sets, start_ms, end_ms, limit, move |labels, found| {
-            if let Some(value) = labels.get(&name) {
-                insert(found, value);
-            }
-        })
-        .await
-    }
-
-    async fn over_series<T: Ord + Send + 'static>(
-        &self,
-        snapshot: Arc<Snapshot>,
-        matcher_sets: &[Vec<Matcher>],
-        start_ms: i64,
-        end_ms: i64,
-        limit: Option<usize>,
-        collect: impl Fn(&Labels, &mut BTreeSet<T>) + Send + 'static,
-    ) -> Result<Vec<T>, PromError> {
-        let mut sets = matcher_sets.to_vec();
-        if sets.is_empty() {
-            sets.push(Vec::new());
-        }
-        let limit = limit.unwrap_or(usize::MAX);
+        let (sets, name) = (matcher_sets.to_vec(), name.to_owned());
         self.on_workers(async move {
-            let mut found = BTreeSet::new();
-            for matchers in &sets {
-                for entry in select_series(&snapshot, matchers, start_ms, end_ms).await? {
-                    collect(&entry.labels, &mut found);
-                }
-            }
-            Ok(found.into_iter().take(limit).collect())
+            Ok(snapshot.label_values(&name, &sets, start_ms, end_ms, limit).await?.texts)
         })
         .await
-    }
-}
-
-fn insert(found: &mut BTreeSet<String>, text: &str) {
-    if !found.contains(text) {
-        found.insert(text.to_owned());
     }
 }

@@ -19,6 +19,8 @@ use super::engine::PromEngine;
 use super::error::PromError;
 use crate::workers::Workers;
 
+/// Longer ago than the times of scripts, which begin in 1970.
+const HOT_WINDOW: Duration = Duration::from_secs(500 * 365 * 86_400);
 /// Attempts to open the folder of a store that was stopped.
 const LOCK_ATTEMPTS: usize = 1_000;
 /// Time between them.
@@ -31,6 +33,8 @@ pub enum Stage {
     Head,
     /// In files; every `load` is flushed.
     Files,
+    /// Flushed, and still in memory.
+    Hot,
     /// In the log, read again by a store that was stopped in between.
     Restarted,
     /// Part in files, part in the head: of every `load` the even samples are flushed, the odd ones are not.
@@ -39,7 +43,7 @@ pub enum Stage {
 
 impl Stage {
     /// All of them.
-    pub const ALL: [Stage; 4] = [Stage::Head, Stage::Files, Stage::Restarted, Stage::Mixed];
+    pub const ALL: [Stage; 5] = [Stage::Head, Stage::Files, Stage::Hot, Stage::Restarted, Stage::Mixed];
 }
 
 /// A store that scripts work on. Not to be used on an async thread.
@@ -110,6 +114,7 @@ impl ThroughStore {
             group_wait: Duration::ZERO,
             // Flushes happen when the stage says so.
             flush_interval: Duration::from_secs(1 << 30),
+            hot_window: if self.stage == Stage::Hot { HOT_WINDOW } else { Duration::ZERO },
             ..store::Config::default()
         };
         let store = self.runtime.block_on(async {
@@ -156,7 +161,7 @@ impl Target for ThroughStore {
         let points: Vec<Point> = series.iter().flat_map(points).collect();
         match self.stage {
             Stage::Head => self.append(points)?,
-            Stage::Files => {
+            Stage::Files | Stage::Hot => {
                 self.append(points)?;
                 self.flush()?;
             }
@@ -172,12 +177,7 @@ impl Target for ThroughStore {
                 self.append(odd.into_iter().map(|(_, point)| point).collect())?;
             }
         }
-        let histograms: usize = series.iter().map(|series| series.histograms.len()).sum();
-        if histograms > 0 {
-            return Err(format!("{histograms} native histograms are not stored"));
-        }
-        let starts = series.iter().flat_map(|series| &series.starts).filter(|start| **start != 0).count();
-        if starts > 0 { Err(format!("{starts} start times are not stored")) } else { Ok(()) }
+        check_kinds(&series)
     }
 
     fn clear(&mut self) {
@@ -204,6 +204,16 @@ impl Drop for ThroughStore {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Tells what of the samples the tables have no columns for.
+fn check_kinds(series: &[SeriesData]) -> Result<(), String> {
+    let histograms: usize = series.iter().map(|series| series.histograms.len()).sum();
+    if histograms > 0 {
+        return Err(format!("{histograms} native histograms are not stored"));
+    }
+    let starts = series.iter().flat_map(|series| &series.starts).filter(|start| **start != 0).count();
+    if starts > 0 { Err(format!("{starts} start times are not stored")) } else { Ok(()) }
 }
 
 fn points(series: &SeriesData) -> impl Iterator<Item = Point> + '_ {

@@ -28,14 +28,18 @@ use super::{Request, SORTED_RUNS_MAX, TableScan, exec_schema, ordering, physical
 /// Address of the snapshot's object store inside a query; nothing else has one.
 pub(crate) const STORE_URL: &str = "atl://store/";
 
-/// A scan of the files that can hold rows `condition` is true for; `None` where there is none.
+/// The files that can hold rows `condition` is true for.
+pub(super) fn chosen(scan: &TableScan, condition: Option<&Arc<dyn PhysicalExpr>>) -> Vec<Arc<DataFile>> {
+    prune(scan.table, scan.snapshot.files(scan.table), condition)
+}
+
+/// A scan of `files`; `None` where there is none.
 pub(super) fn plan(
     scan: &TableScan,
     state: &dyn Session,
     request: &Request<'_>,
-    condition: Option<&Arc<dyn PhysicalExpr>>,
+    files: Vec<Arc<DataFile>>,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let files = prune(scan.table, scan.snapshot.files(scan.table), condition);
     if files.is_empty() {
         return Ok(None);
     }

@@ -1,4 +1,5 @@
-//! Makes one row of the rows several flushes wrote for one series (or log stream) of one day.
+//! Makes one row of the rows several flushes wrote for one series (or log stream) of one day, or for one
+//! sample.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,10 +22,12 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::stream::{self, StreamExt};
 use store::Table;
 
+use super::merge_samples::SampleMerger;
 use super::ordering;
 
-/// Merges adjacent rows with the same day and id: earliest `first_ts`, latest `last_ts`, the rest of the
-/// first row. Needs its input in one partition, in the table's order.
+/// Merges adjacent rows. Of `series` and `log_streams` those with the same day and id: earliest `first_ts`,
+/// latest `last_ts`, the rest of the first row. Of `metrics` those with the same series and time: the value
+/// that [`store::duplicates::wins`]. Needs its input in one partition, in the table's order.
 #[derive(Debug)]
 pub(crate) struct MergeExec {
     table: Table,
@@ -34,7 +37,8 @@ pub(crate) struct MergeExec {
 }
 
 impl MergeExec {
-    /// Merges the rows of `input`, which has at least the columns day, key, id, `first_ts` and `last_ts`.
+    /// Merges the rows of `input`, which has at least the columns day, key, id, `first_ts` and `last_ts`, or
+    /// metric, tsid, ts and value.
     pub(crate) fn new(table: Table, input: Arc<dyn ExecutionPlan>) -> MergeExec {
         let schema = input.schema();
         let orders = ordering(table, &schema);
@@ -123,8 +127,37 @@ impl ExecutionPlan for MergeExec {
     }
 }
 
+/// Either way of merging.
+enum Merger {
+    Labels(LabelMerger),
+    Samples(SampleMerger),
+}
+
+impl Merger {
+    fn new(table: Table, schema: &SchemaRef) -> Result<Merger> {
+        Ok(match table.time_column() {
+            Some(_) => Merger::Samples(SampleMerger::new(schema)?),
+            None => Merger::Labels(LabelMerger::new(table, schema)?),
+        })
+    }
+
+    fn push(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        match self {
+            Merger::Labels(merger) => merger.push(batch),
+            Merger::Samples(merger) => merger.push(batch),
+        }
+    }
+
+    fn finish(self) -> RecordBatch {
+        match self {
+            Merger::Labels(merger) => merger.finish(),
+            Merger::Samples(merger) => merger.finish(),
+        }
+    }
+}
+
 /// Keeps the last series back until a different one shows that it is complete.
-struct Merger {
+struct LabelMerger {
     schema: SchemaRef,
     day: usize,
     id: usize,
@@ -133,10 +166,10 @@ struct Merger {
     pending: RecordBatch,
 }
 
-impl Merger {
-    fn new(table: Table, schema: &SchemaRef) -> Result<Merger> {
+impl LabelMerger {
+    fn new(table: Table, schema: &SchemaRef) -> Result<LabelMerger> {
         let id = table.id_column().unwrap_or("tsid");
-        Ok(Merger {
+        Ok(LabelMerger {
             schema: Arc::clone(schema),
             day: schema.index_of("day")?,
             id: schema.index_of(id)?,

@@ -178,3 +178,56 @@ async fn now_is_one_time_for_the_whole_query() {
     let recent = "SELECT count(*) = (SELECT count(*) FROM metrics) FROM metrics WHERE ts < now() + interval '100 years'";
     assert_eq!(column(&fixture.text(recent).await), ["true"]);
 }
+
+/// A sample written again after its flush is one row, with the value that counts, wherever its rows lie.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sample_that_several_files_hold_is_one_row() {
+    use crate::tests::fixture::START_MS;
+    use model::{Batch, Labels, Point};
+
+    let fixture = Fixture::empty(Config::default()).await;
+    let write = async |offset_ms: i64, values: [f64; 3]| {
+        let mut batch = Batch::new("test");
+        for (value, minute) in values.into_iter().zip(0..) {
+            for host in ["a", "b"] {
+                let labels = Labels::from_pairs([("__name__", "g"), ("instance", host)]);
+                let timestamp_ms = START_MS + minute * 60_000 + offset_ms;
+                batch.points.push(Point { labels, timestamp_ms, value });
+            }
+        }
+        fixture.store.append(batch).await.unwrap();
+    };
+    write(0, [1.0, 2.0, 3.0]).await;
+    fixture.store.flush().await.unwrap();
+    write(0, [3.0, 2.0, f64::NAN]).await;
+    write(1, [9.0, 9.0, 9.0]).await;
+    let all = "SELECT value FROM metrics WHERE value < 5 AND instance = 'b' ORDER BY ts";
+    let sums = [
+        (all, vec!["3.0", "2.0", "3.0"]),
+        ("SELECT count(*) AS n FROM metrics", vec!["12"]),
+        ("SELECT sum(value) AS s FROM prom.g WHERE instance = 'a'", vec!["35.0"]),
+        // Of the two values of the first sample the greater counts, also where only the other one is asked for.
+        ("SELECT count(*) AS n FROM metrics WHERE value = 1", vec!["0"]),
+        ("SELECT count(*) AS n FROM prom.g WHERE value = 1", vec!["0"]),
+        ("SELECT value FROM metrics WHERE metric = 'g' ORDER BY metric, tsid, ts LIMIT 1", vec!["3.0"]),
+    ];
+    for round in ["file and head", "two files", "three files"] {
+        for (sql, expected) in &sums {
+            assert_eq!(column(&fixture.text(sql).await), *expected, "{sql}, {round}");
+        }
+        if round == "file and head" {
+            assert!(fixture.plan("SELECT ts FROM metrics").await.contains("MergeExec: table=metrics"));
+        } else {
+            write(0, [0.5, 0.5, 0.5]).await;
+        }
+        fixture.store.flush().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_nobody_repeats_are_not_merged() {
+    for fixture in [Fixture::half_flushed().await, Fixture::flushed().await] {
+        let plan = fixture.plan("SELECT ts, value FROM metrics").await;
+        assert!(!plan.contains("MergeExec"), "{plan}");
+    }
+}

@@ -124,6 +124,9 @@ impl Generation {
     pub(crate) fn packed(table: Table, parts: &[Arc<Generation>]) -> Option<Generation> {
         let sequence = parts.last().map_or(0, |part| part.sequence);
         let mut packed = Generation::new(sequence);
+        if parts.iter().any(|part| part.may_repeat(table)) {
+            packed.note_repeats();
+        }
         match table {
             Table::Metrics | Table::Series => {
                 let heads: Vec<&MetricsHead> = parts.iter().map(|part| &part.metrics).collect();

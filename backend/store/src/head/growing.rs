@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 use model::{Labels, Point};
 
@@ -25,6 +25,8 @@ pub(crate) struct Growing {
     rows: AtomicU64,
     series: AtomicU64,
     bytes: AtomicU64,
+    /// No sample is earlier; lowered before the samples can be read.
+    min_ms: AtomicI64,
     max_ms: AtomicI64,
 }
 
@@ -65,6 +67,7 @@ impl Growing {
             rows: AtomicU64::new(0),
             series: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            min_ms: AtomicI64::new(i64::MAX),
             max_ms: AtomicI64::new(i64::MIN),
         }
     }
@@ -78,6 +81,8 @@ impl Growing {
         generation: u32,
         received_ms: i64,
     ) -> Arrivals {
+        let min_ms = points.iter().map(|point| point.timestamp_ms).min();
+        self.min_ms.fetch_min(min_ms.unwrap_or(i64::MAX), SeqCst);
         let mut guards = [const { None }; SHARDS];
         let (mut grown, mut added, mut max_ms) = (0, 0, i64::MIN);
         let mut days: Vec<(i32, u64)> = Vec::new();
@@ -129,6 +134,11 @@ impl Growing {
 
     pub(crate) fn heap_bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
+    }
+
+    /// Earliest sample; `None` where there is none.
+    pub(crate) fn min_ms(&self) -> Option<i64> {
+        Some(self.min_ms.load(SeqCst)).filter(|min_ms| *min_ms < i64::MAX)
     }
 
     pub(crate) fn max_ms(&self) -> Option<i64> {

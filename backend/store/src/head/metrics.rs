@@ -102,6 +102,11 @@ impl MetricsHead {
         self.growing.heap_bytes() + self.sealed.heap_bytes()
     }
 
+    /// Earliest of the samples that came in one by one, milliseconds; `None` where there is none.
+    pub(crate) fn min_growing_ms(&self) -> Option<i64> {
+        self.growing.min_ms()
+    }
+
     /// Latest sample, milliseconds; `None` where there is none.
     pub(crate) fn max_ms(&self) -> Option<i64> {
         self.growing.max_ms().max(self.sealed.max_ms())

@@ -58,9 +58,9 @@ impl Wanted {
         self.positions.get(&tsid).map(|position| *position as usize)
     }
 
-    /// The metrics, in order.
-    pub(super) fn metrics(&self) -> impl Iterator<Item = &str> {
-        self.metrics.iter().map(|(metric, _)| metric.as_str())
+    /// The ids, by (metric, tsid).
+    pub(super) fn tsids(&self) -> &[i64] {
+        &self.tsids
     }
 
     /// Whether a series is asked for whose metric and id lie in these ranges, `None` being no bound.
