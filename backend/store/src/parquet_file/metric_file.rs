@@ -15,7 +15,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::writer::SerializedFileWriter;
 
 use super::properties::{WriteProfile, time_properties, writer_properties};
-use super::values;
+use super::values::{self, Starts};
 use crate::tables::Table;
 
 /// How times may be coded. Deltas win where many targets have even times, plain times where those of few targets
@@ -85,8 +85,8 @@ impl<W: Write + Send> MetricFile<W> {
     pub(super) fn finish(mut self: Box<Self>) -> Result<W> {
         if let Some(first) = self.pending.first().filter(|_| self.pending_rows > 0) {
             let rows = concat_batches(&first.schema(), &self.pending)?;
-            let starts = metric_starts(&rows);
-            self.write_group(&rows, &starts)?;
+            let (metrics, series) = starts(&rows);
+            self.write_group(&rows, Starts { metrics: &metrics, series: &series })?;
         }
         self.file.into_inner()
     }
@@ -94,15 +94,16 @@ impl<W: Write + Send> MetricFile<W> {
     fn write_full_group(&mut self) -> Result<()> {
         let Some(first) = self.pending.first() else { return Ok(()) };
         let rows = concat_batches(&first.schema(), &self.pending)?;
-        let mut starts = metric_starts(&rows);
-        let end = starts.pop_if(|start| *start > rows.num_rows() / 2).unwrap_or(rows.num_rows());
-        self.write_group(&rows.slice(0, end), &starts)?;
+        let (mut metrics, mut series) = starts(&rows);
+        let end = metrics.pop_if(|start| *start > rows.num_rows() / 2).unwrap_or(rows.num_rows());
+        series.retain(|start| *start < end);
+        self.write_group(&rows.slice(0, end), Starts { metrics: &metrics, series: &series })?;
         self.pending = vec![rows.slice(end, rows.num_rows() - end)];
         self.pending_rows = rows.num_rows() - end;
         Ok(())
     }
 
-    fn write_group(&mut self, rows: &RecordBatch, starts: &[usize]) -> Result<()> {
+    fn write_group(&mut self, rows: &RecordBatch, starts: Starts<'_>) -> Result<()> {
         let effort = self.profile.value_effort();
         // No column is nested: a column's place is that of its leaf.
         let descriptors = self.file.schema_descr().columns().to_vec();
@@ -162,23 +163,28 @@ fn encoded(mut writer: ArrowColumnWriter, field: &Field, column: &ArrayRef) -> R
     writer.close()
 }
 
-/// Rows at which a metric begins, 0 among them. Names are texts, or places in a dictionary.
-fn metric_starts(rows: &RecordBatch) -> Vec<usize> {
+/// Rows at which a metric and rows at which a series begins, 0 among both. Names are texts, or places in a
+/// dictionary.
+fn starts(rows: &RecordBatch) -> (Vec<usize>, Vec<usize>) {
     let (Some(metrics), Some(ids)) = (rows.column_by_name("metric"), rows.column_by_name("tsid")) else {
-        return vec![0];
+        return (vec![0], vec![0]);
     };
     let ids = ids.as_primitive::<Int64Type>().values();
-    let starts = |same: &dyn Fn(usize, usize) -> bool| {
-        let begins = |&i: &usize| i == 0 || ids[i - 1] != ids[i] && !same(i - 1, i);
-        (0..rows.num_rows()).filter(begins).collect()
-    };
     if let Some(dictionary) = metrics.as_any_dictionary_opt() {
         let (keys, names) = (dictionary.normalized_keys(), dictionary.values());
-        let Some(names) = names.as_string_opt::<i32>() else { return vec![0] };
-        return starts(&|a, b| keys[a] == keys[b] || names.value(keys[a]) == names.value(keys[b]));
+        let Some(names) = names.as_string_opt::<i32>() else { return (vec![0], vec![0]) };
+        return changes(ids, |a, b| keys[a] == keys[b] || names.value(keys[a]) == names.value(keys[b]));
     }
-    let Some(names) = metrics.as_string_opt::<i32>() else { return vec![0] };
-    starts(&|a, b| names.value(a) == names.value(b))
+    let Some(names) = metrics.as_string_opt::<i32>() else { return (vec![0], vec![0]) };
+    changes(ids, |a, b| names.value(a) == names.value(b))
+}
+
+/// Rows whose name, and rows whose name or id, is not that of the row before.
+fn changes(ids: &[i64], same_name: impl Fn(usize, usize) -> bool) -> (Vec<usize>, Vec<usize>) {
+    let renamed = |&i: &usize| i == 0 || !same_name(i - 1, i);
+    let series: Vec<usize> =
+        (0..ids.len()).filter(|i| *i == 0 || ids[i - 1] != ids[*i] || renamed(i)).collect();
+    (series.iter().copied().filter(renamed).collect(), series)
 }
 
 fn missing(column: &str) -> ParquetError {

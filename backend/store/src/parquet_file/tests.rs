@@ -263,13 +263,13 @@ async fn footers_are_read_once() {
     footers.read(&objects, &file.key, file.size).await.unwrap();
 }
 
-/// A day of scrapes as node_exporter's look: four targets, all series of a target at the same times, with the
+/// Some hours of scrapes as node_exporter's look: four targets, all series of a target at the same times, with the
 /// jitter of a scraper; a third of the series constant, counters with two decimals, byte counters, gauges in
 /// whole pages, histogram buckets, a few of full entropy.
 #[test]
 #[expect(clippy::print_stdout, reason = "what it measures is for the person who runs it")]
 fn a_sample_takes_few_bytes() {
-    for (hours, profile, most) in [(2, WriteProfile::Flush, 2.3), (24, WriteProfile::Compacted, 2.1)] {
+    for (hours, profile, most) in [(2, WriteProfile::Flush, 2.0), (6, WriteProfile::Compacted, 1.8)] {
         let rows = scrapes(hours * 240, &Dice::new(7));
         let samples = rows.num_rows() as f64;
         let start = std::time::Instant::now();

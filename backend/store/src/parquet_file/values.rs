@@ -4,7 +4,7 @@
 //! Samples of one metric behave alike and stand together, so the pages of a chunk are cut where the metric
 //! changes and each takes what suits it: as they are (repeating and slowly moving values: zstd finds the
 //! repetition), split into byte streams (counters and gauges that move with every sample), or as places in
-//! a dictionary (a few thousand noisy values that come back again and again, such as durations). Mixing
+//! a dictionary (noisy values that come back again and again, such as durations). Mixing
 //! encodings within a chunk is plain Parquet 2; any reader follows it, since each page names its own.
 
 use parquet::errors::Result;
@@ -19,18 +19,18 @@ mod plan;
 use chunk::ChunkWriter;
 pub(super) use compress::Effort;
 use encodings::Dictionary;
+pub(super) use plan::Starts;
 use plan::{PageEncoding, plan};
 
 /// Rows in a page at most: what a reader unpacks to see one value. Larger pages hardly compress better.
 pub(super) const PAGE_ROWS: usize = 200_000;
 
-/// Writes `values` as the next column of `group`. `starts` says where in `values` a metric begins, ascending,
-/// 0 among them.
+/// Writes `values` as the next column of `group`.
 pub(super) fn append<W: std::io::Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
     column: ColumnDescPtr,
     values: &[f64],
-    starts: &[usize],
+    starts: Starts<'_>,
     effort: Effort,
 ) -> Result<()> {
     let pages = plan(values, starts)?;
