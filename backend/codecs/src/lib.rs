@@ -8,6 +8,7 @@ pub mod edge;
 pub mod exposition;
 mod openmetrics;
 pub mod protobuf;
+pub mod remote_read;
 pub mod remote_write;
 pub mod snappy;
 mod text;

@@ -28,6 +28,7 @@ mod v1;
 mod v2;
 
 pub use encode::{encode_v1, encode_v2};
+pub(crate) use encode::{put_histogram, put_label};
 pub use labels::LabelCache;
 pub use negotiate::{Unsupported, Version, negotiate};
 pub use refused::{ExemplarFault, Reason, Refused, SeriesError};

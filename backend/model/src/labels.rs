@@ -62,6 +62,17 @@ impl Labels {
         )
     }
 
+    /// Builds a set from pairs that are mostly in order of name already: one copy of the texts and no other
+    /// work where they are. The same set as [`Labels::from_pairs`] gives.
+    pub fn from_sorted_pairs(pairs: &[(&str, &str)]) -> Labels {
+        let sorted = pairs.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        if !sorted || pairs.iter().any(|(_, value)| value.is_empty()) {
+            return Labels::from_pairs(pairs.iter().copied());
+        }
+        let pieces = pairs.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        Labels::from_sorted_bytes(pieces, pairs.len(), &mut Vec::new()).expect("pieces of text are text")
+    }
+
     fn from_sorted(pairs: &[(String, String)]) -> Labels {
         let pieces = pairs.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
         Labels::from_sorted_bytes(pieces, pairs.len(), &mut Vec::new()).expect("pieces of text are text")

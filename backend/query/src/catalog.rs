@@ -3,6 +3,7 @@
 
 mod facts;
 mod prom;
+mod promql;
 mod read_file;
 mod series;
 
@@ -15,6 +16,7 @@ use datafusion::logical_expr::TableType;
 use store::{Snapshot, Table};
 
 pub(crate) use prom::{IN_LIST_MAX, PromSchema, SeriesColumns, metric_fields};
+pub(crate) use promql::{Promql, PromqlQuery};
 pub(crate) use read_file::{ReadFile, open as open_files};
 
 use crate::scan::TableScan;
@@ -32,8 +34,10 @@ pub(crate) const INFORMATION_TABLES: [&str; 6] =
     ["tables", "columns", "schemata", "views", "routines", "parameters"];
 /// The table function that reads one data file.
 pub(crate) const READ_FILE: &str = "read_file";
+/// The table function that evaluates a PromQL expression.
+pub(crate) const PROMQL: &str = "promql";
 /// Table functions that may be called.
-pub(crate) const TABLE_FUNCTIONS: [&str; 4] = [READ_FILE, "generate_series", "range", "unnest"];
+pub(crate) const TABLE_FUNCTIONS: [&str; 5] = [PROMQL, READ_FILE, "generate_series", "range", "unnest"];
 
 /// Schemas `public` and `prom` of one snapshot.
 #[derive(Debug)]

@@ -24,8 +24,8 @@ use store::{Snapshot, Table};
 use crate::admission::Admission;
 use crate::answer::{Answer, Job};
 use crate::catalog::{
-    CATALOG, IN_LIST_MAX, PUBLIC, PromSchema, READ_FILE, ReadFile, SnapshotCatalog, TABLE_FUNCTIONS,
-    open_files,
+    CATALOG, IN_LIST_MAX, PROMQL, PUBLIC, PromSchema, Promql, READ_FILE, ReadFile, SnapshotCatalog,
+    TABLE_FUNCTIONS, open_files,
 };
 use crate::config::{Config, QueryOptions};
 use crate::error::{LimitNames, QueryError, QueryErrorKind, Result, from_store, translate};
@@ -175,9 +175,11 @@ impl Engine {
         let prom = Arc::new(lists.map_err(|error| translate(&error, limits))?);
         let files = open_files(&snapshot, &checked.files).await?;
         let runtime = self.runtime(&snapshot).map_err(|error| translate(&error, limits))?;
+        let promql = Promql::new(self.0.prom.clone(), Arc::clone(&snapshot));
         let catalog = SnapshotCatalog::new(snapshot, prom);
         let mut state = bare_session(Some(Arc::new(runtime)), Arc::new(catalog), self.0.config.memory_limit);
         state.register_udtf(READ_FILE, Arc::new(ReadFile(files)));
+        state.register_udtf(PROMQL, Arc::new(promql));
         // Sets the time `now()` stands for, one for the whole query; without it `now()` fails.
         state.mark_start_execution();
         Ok(state)
@@ -214,7 +216,7 @@ struct Planned {
 /// Names of all functions, for completion and help.
 pub(crate) fn function_names() -> Vec<String> {
     let mut names = functions::names(&bare_session(None, Arc::new(MemoryCatalogProvider::new()), 0));
-    names.push(READ_FILE.to_owned());
+    names.extend([PROMQL, READ_FILE].map(str::to_owned));
     names.sort_unstable();
     names
 }

@@ -13,6 +13,7 @@ pub(crate) mod label_exec;
 pub(crate) mod merge_exec;
 mod needles;
 mod order;
+pub(crate) mod promql_exec;
 mod reading;
 
 use std::sync::Arc;

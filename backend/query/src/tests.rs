@@ -6,5 +6,6 @@ mod catalog;
 mod errors;
 mod limits;
 mod prom;
+mod promql;
 mod tables;
 mod words;

@@ -10,22 +10,23 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use arrow::array::RecordBatch;
-use futures::future::{try_join, try_join_all};
+use futures::future::{join_all, try_join_all};
 use model::Clock;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::runtime::Handle;
 use tracing::warn;
 
 use crate::delta::actions::{Add, Remove, Txn, Values};
-use crate::delta::{CRC32C_TAG, Change, LEVEL_TAG, MAY_REPEAT_TAG, TableLog, TableState};
+use crate::delta::{CRC32C_TAG, Change, FENCE_APP_ID, LEVEL_TAG, MAY_REPEAT_TAG, TableLog, TableState};
 use crate::error::{Error, Result};
 use crate::index::files::FileIndex;
-use crate::objects::upload;
-use crate::parquet_file::{FileTags, WriteProfile, WrittenFile, encode};
-use crate::paths::{day_name, new_data_path};
+use crate::objects::{PartSink, Upload, begin_upload, upload};
+use crate::parquet_file::{Encoded, FileEncoder, FileTags, WriteProfile, WrittenFile, encode};
+use crate::paths::{FileNames, day_name, path_in_place_of};
 use crate::series_files::SeriesFiles;
 use crate::tables::{DAY_COLUMN, Table};
-use crate::tokens::sidecar::Sidecar;
+use crate::tokens::sidecar::{Sidecar, Subject};
 use crate::tokens::{self, TokenIndex};
 
 mod files;
@@ -53,6 +54,97 @@ pub struct Catalog {
     tokens: Arc<TokenIndex>,
     series_index: Arc<FileIndex>,
     stream_index: Arc<FileIndex>,
+    names: Arc<FileNames>,
+}
+
+/// Begins files that take the place of others.
+pub(crate) struct NewFiles {
+    objects: Arc<dyn ObjectStore>,
+    root: Path,
+    clock: Arc<dyn Clock>,
+    names: Arc<FileNames>,
+    table: Table,
+    day: i32,
+    newest: String,
+    parts: u16,
+}
+
+impl NewFiles {
+    /// Begins a file, which is uploaded on `runtime` while it is written on another thread.
+    pub(crate) fn begin(&mut self, profile: WriteProfile, runtime: &Handle) -> Result<OpenFile> {
+        let (table, day) = (self.table, self.day);
+        let path = path_in_place_of(&self.newest, day, self.parts)
+            .unwrap_or_else(|| self.names.next_path(self.clock.as_ref(), day));
+        self.parts = self.parts.saturating_add(1);
+        let key = key_in(&self.root, &path);
+        let (sink, upload) = begin_upload(runtime, &self.objects, &key);
+        let encoder = FileEncoder::new(table, profile, sink)?;
+        let written_ms = self.clock.now_ms();
+        Ok(OpenFile { encoder, upload, table, day, path, key, written_ms })
+    }
+}
+
+/// A file that is being written.
+pub(crate) struct OpenFile {
+    encoder: FileEncoder<PartSink>,
+    upload: Upload,
+    table: Table,
+    day: i32,
+    path: String,
+    key: Path,
+    written_ms: i64,
+}
+
+impl OpenFile {
+    /// Adds rows, which must go on in the table's order. Blocks.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.encoder.write(batch)
+    }
+
+    /// Rows so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.encoder.rows()
+    }
+
+    /// Bytes so far, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.encoder.bytes()
+    }
+
+    /// Ends the file; it is durable when this returns. Blocks.
+    pub(crate) fn finish(self, tags: FileTags) -> Result<WrittenFile> {
+        let OpenFile { encoder, upload, table, day, path, key, written_ms } = self;
+        let ended = encoder.finish().and_then(|(sink, encoded)| {
+            let ended = sink.end();
+            let (size, crc32c) = ended.map_err(|error| Error::parquet(&key, error.into()))?;
+            Ok((encoded, size, crc32c))
+        });
+        // Where writing failed, the upload knows why.
+        upload.wait()?;
+        let (Encoded { rows, stats, delta_stats, tokens }, size, crc32c) = ended?;
+        let tokens = tokens.map(|tokens| Arc::new(tokens.finish(Subject { size, crc32c })));
+        let written = WrittenFile {
+            table,
+            day,
+            path,
+            key,
+            size,
+            rows,
+            stats,
+            tags,
+            delta_stats,
+            crc32c,
+            written_ms,
+            tokens,
+        };
+        Ok(written)
+    }
+
+    /// Gives the file up; gives the reason where its upload has failed. Blocks.
+    pub(crate) fn give_up(self) -> Result<()> {
+        drop(self.encoder);
+        self.upload.wait()
+    }
 }
 
 #[derive(Debug)]
@@ -108,6 +200,7 @@ impl Catalog {
             tokens: Arc::default(),
             series_index: Arc::new(FileIndex::new(Table::Series)),
             stream_index: Arc::new(FileIndex::new(Table::LogStreams)),
+            names: Arc::default(),
         })
     }
 
@@ -173,22 +266,11 @@ impl Catalog {
         tags: FileTags,
     ) -> Result<WrittenFile> {
         self.check_writable()?;
-        let mut encoded = tokio::task::spawn_blocking(move || encode(table, &rows, profile)).await??;
-        let path = new_data_path(self.clock.as_ref(), day);
-        let key = self.handle(table).log.root.clone();
-        let key = path.split('/').fold(key, |key, part| key.join(part));
+        let encoded = tokio::task::spawn_blocking(move || encode(table, &rows, profile)).await??;
+        let path = self.names.next_path(self.clock.as_ref(), day);
+        let key = key_in(&self.handle(table).log.root, &path);
         let size = encoded.bytes.len() as u64;
-        let tokens = encoded.tokens.take();
-        // Fresh files are soon replaced: their filters stay in memory, and after a restart they are searched
-        // whole. A sidecar each would double the writes to the object store.
-        let lasting = tokens.as_ref().filter(|_| tags.level > 0);
-        let sidecar = async {
-            if let Some(tokens) = lasting {
-                tokens::load::write(&self.tokens, self.objects.as_ref(), &self.prefix, &key, tokens).await;
-            }
-            Ok(())
-        };
-        try_join(upload(self.objects.as_ref(), &key, encoded.bytes), sidecar).await?;
+        upload(self.objects.as_ref(), &key, encoded.bytes).await?;
         Ok(WrittenFile {
             table,
             day,
@@ -201,7 +283,23 @@ impl Catalog {
             crc32c: encoded.crc32c,
             written_ms: self.clock.now_ms(),
             key,
-            tokens: tokens.map(Arc::new),
+            tokens: encoded.tokens.map(Arc::new),
+        })
+    }
+
+    /// Where a merge of files of one day writes to. `newest`: path of the file written last among those it
+    /// takes the place of.
+    pub(crate) fn new_files(&self, table: Table, day: i32, newest: &str) -> Result<NewFiles> {
+        self.check_writable()?;
+        Ok(NewFiles {
+            objects: Arc::clone(&self.objects),
+            root: self.handle(table).log.root.clone(),
+            clock: Arc::clone(&self.clock),
+            names: Arc::clone(&self.names),
+            table,
+            day,
+            newest: newest.to_owned(),
+            parts: 0,
         })
     }
 
@@ -222,15 +320,29 @@ impl Catalog {
         removes: Vec<Arc<DataFile>>,
         txn: Option<(String, i64)>,
     ) -> Result<Arc<FileSets>> {
+        self.commit_fenced(table, adds, removes, txn, None).await
+    }
+
+    /// [`Catalog::commit`] of a maintenance leader: fails with [`Error::Fenced`] where a later leader has
+    /// committed to the table. `epoch` is the leader's.
+    pub(crate) async fn commit_fenced(
+        &self,
+        table: Table,
+        adds: Vec<WrittenFile>,
+        removes: Vec<Arc<DataFile>>,
+        txn: Option<(String, i64)>,
+        epoch: Option<i64>,
+    ) -> Result<Arc<FileSets>> {
         self.check_writable()?;
         if adds.is_empty() && removes.is_empty() && txn.is_none() {
             return Ok(self.files());
         }
         self.check_still_there(&adds).await?;
+        self.write_sidecars(&adds).await;
         let handle = self.handle(table);
         let mut loaded = handle.state.lock().await;
-        let outcome =
-            self.commit_locked(handle, &mut loaded, change(&adds, &removes, &txn, self.clock.now_ms())).await;
+        let change = Change { fence: epoch, ..change(&adds, &removes, &txn, self.clock.now_ms()) };
+        let outcome = self.commit_locked(handle, &mut loaded, change).await;
         if outcome.is_ok() {
             self.keep_tokens(&adds, &loaded.state);
         }
@@ -242,6 +354,17 @@ impl Catalog {
             warn!(%table, %error, "checkpoint failed, the next commit tries again");
         }
         Ok(sets)
+    }
+
+    /// Writes the sidecars of merged files. Fresh files are soon replaced: their filters stay in memory, and
+    /// after a restart they are searched whole. A sidecar each would double the writes to the object store.
+    async fn write_sidecars(&self, adds: &[WrittenFile]) {
+        let lasting = adds.iter().filter(|file| file.tags.level > 0);
+        let sidecars = lasting.filter_map(|file| Some((&file.key, file.tokens.as_deref()?)));
+        let write = |(key, sidecar)| {
+            tokens::load::write(&self.tokens, self.objects.as_ref(), &self.prefix, key, sidecar)
+        };
+        join_all(sidecars.map(write)).await;
     }
 
     /// Takes the token filters of files just committed into memory.
@@ -355,6 +478,16 @@ impl Catalog {
         self.clock.as_ref()
     }
 
+    pub(crate) fn shared_clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// The highest epoch a maintenance leader has committed with; 0 before the first.
+    pub(crate) fn maintenance_epoch(&self) -> i64 {
+        let files = self.files();
+        Table::ALL.into_iter().filter_map(|table| files.watermark(table, FENCE_APP_ID)).max().unwrap_or(0)
+    }
+
     /// Paths of the removed files of a table with the time of their removal in milliseconds since the Unix
     /// epoch.
     pub(crate) async fn tombstones(&self, table: Table) -> HashMap<String, i64> {
@@ -376,6 +509,10 @@ impl Catalog {
         }
         Ok(())
     }
+}
+
+fn key_in(root: &Path, path: &str) -> Path {
+    path.split('/').fold(root.clone(), |key, part| key.join(part))
 }
 
 impl TableHandle {
@@ -416,6 +553,7 @@ fn change(
         size: Some(i64::try_from(file.size).unwrap_or(i64::MAX)),
     };
     Change {
+        fence: None,
         adds: adds.iter().map(add).collect(),
         removes: removes.iter().map(remove).collect(),
         txn: txn.as_ref().map(|(app_id, version)| Txn {

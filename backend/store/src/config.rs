@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::compact::CompactionPolicy;
 use crate::error::{Error, Result};
+use crate::lease::LeaseSettings;
 use crate::tables::Table;
 
 /// Settings of one store. Sizes are bytes unless the name says otherwise.
@@ -61,6 +63,12 @@ pub struct Config {
     pub vacuum_grace: Duration,
     /// Memory for token filters of log files.
     pub token_bytes_max: u64,
+    /// How often files are looked through for some to merge.
+    pub compaction_interval: Duration,
+    /// When files are merged, and how far.
+    pub compaction: CompactionPolicy,
+    /// The lease under which one process maintains the tables.
+    pub lease: LeaseSettings,
     /// How long [`crate::Store::close`] tries to commit what is in the head.
     pub close_timeout: Duration,
     /// What a refused sender is told to wait.
@@ -116,6 +124,9 @@ impl Default for Config {
             vacuum_interval: Duration::from_secs(3600),
             vacuum_grace: Duration::from_secs(24 * 3600),
             token_bytes_max: 64 << 20,
+            compaction_interval: Duration::from_secs(300),
+            compaction: CompactionPolicy::default(),
+            lease: LeaseSettings::default(),
             close_timeout: Duration::from_secs(8),
             retry_after: Duration::from_secs(5),
         }
@@ -141,6 +152,12 @@ impl Config {
         if self.flush_file_rows == 0 || self.flush_rows == 0 {
             return refuse("`flush_file_rows` and `flush_rows` must be at least 1");
         }
+        if self.compaction_interval < Duration::from_secs(1) || self.lease.ttl < Duration::from_secs(3) {
+            return refuse(
+                "`compaction_interval` is less than a second or the lease's `ttl` less than three",
+            );
+        }
+        self.compaction.validate()?;
         if self.vacuum_grace < Duration::from_secs(3600) {
             return refuse("`vacuum_grace` is less than an hour, which running queries need");
         }

@@ -24,6 +24,8 @@ pub(crate) const CHECKPOINT_INTERVAL: i64 = 100;
 pub(crate) const LOG_RETENTION_MS: i64 = 86_400_000;
 /// How long the log remembers removed files, in milliseconds: a week.
 pub(crate) const TOMBSTONE_RETENTION_MS: i64 = 7 * 86_400_000;
+/// Application id under which the maintenance leader's epoch stands in the log.
+pub(crate) const FENCE_APP_ID: &str = "atl-maintenance";
 /// Tag of an `add` action: CRC-32C of the whole file as eight hex digits. Only this program sets it.
 pub(crate) const CRC32C_TAG: &str = "atl.crc32c";
 /// Tag of an `add` action: level of the file; absent for 0.

@@ -36,11 +36,13 @@ use flush::FlushReport;
 use view::View;
 
 use crate::catalog::{Catalog, DataFile, FileSets};
+use crate::compact::{CompactionReport, CompactionScope, Compactor, ProgressFn};
 use crate::config::Config;
 use crate::dedup::batch_key;
 use crate::error::{Error, Result};
 use crate::head::metadata::{MetadataByFamily, MetadataMap};
 use crate::index::files::FileIndexCounters;
+use crate::lease::Lease;
 use crate::parquet_file::WrittenFile;
 use crate::snapshot::Snapshot;
 use crate::stats::{Counters, HeadStats, HotStats, IndexStats, StoreStats};
@@ -91,6 +93,9 @@ pub(crate) struct Inner {
     closed: AtomicBool,
     /// Keeps other processes out of the data directory.
     _lock: File,
+    compactor: Compactor,
+    /// Held by whoever maintains the tables.
+    lease: Arc<Lease>,
     /// Where the log lies, to read it again.
     disks: recover::Disks,
 }
@@ -157,7 +162,15 @@ impl Store {
         removes: Vec<Arc<DataFile>>,
         txn: Option<(String, i64)>,
     ) -> Result<Arc<FileSets>> {
-        self.inner.commit_files(table, adds, removes, txn).await
+        self.inner.commit_files(table, adds, removes, txn, None).await
+    }
+
+    /// Merges files now, as the maintenance leader: waits for the lease for as long as a leader that is gone
+    /// would keep it, and fails with [`Error::LeaseHeld`] where another process keeps it longer. Merges that
+    /// fail are counted in the report; what was merged before stays merged.
+    pub async fn compact(&self, scope: &CompactionScope, progress: &ProgressFn) -> Result<CompactionReport> {
+        self.inner.check_open()?;
+        self.inner.compact(scope, progress, &self.stop).await
     }
 
     /// Takes no more batches, commits what is in the head and stops the background work. Fails with
@@ -190,6 +203,8 @@ impl Store {
             append: inner.counters.append(),
             flush: inner.counters.flush(),
             index: inner.index_stats(),
+            compaction: inner.compactor.stats(),
+            lease: inner.lease.stats(),
             replay: inner.replay.get().cloned().unwrap_or_default(),
             tokens: inner.catalog.tokens().stats(),
         }

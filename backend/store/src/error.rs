@@ -169,6 +169,41 @@ pub enum Error {
     /// Whoever asked for a reading has called it off.
     #[error("the reading was called off")]
     Stopped,
+    /// A later maintenance leader has committed to the table; this one leads no longer.
+    #[error("maintenance leader of epoch {epoch} was replaced: epoch {leader} has committed to `{table}`")]
+    Fenced {
+        /// Name of the table.
+        table: &'static str,
+        /// This leader's epoch.
+        epoch: i64,
+        /// The later leader's epoch.
+        leader: i64,
+    },
+    /// Another process is the maintenance leader.
+    #[error("`{holder}` maintains the tables until {}", crate::paths::iso_ms(*expires_ms))]
+    LeaseHeld {
+        /// The leader, as it names itself.
+        holder: String,
+        /// When its lease ends unless it is renewed, milliseconds since the Unix epoch.
+        expires_ms: i64,
+    },
+    /// Maintenance was called off: the store closes, the lease was lost or the time given was over.
+    #[error("maintenance was called off")]
+    Cancelled,
+    /// Work was called off because it took longer than it may.
+    #[error("{what} took longer than {limit:?}")]
+    TookTooLong {
+        /// The work.
+        what: &'static str,
+        /// The time it had.
+        limit: Duration,
+    },
+    /// A thread ended without an answer.
+    #[error("{what} panicked")]
+    Panicked {
+        /// What it was at.
+        what: &'static str,
+    },
     /// A background task ended before its work was done.
     #[error("background task failed: {0}")]
     Task(#[from] tokio::task::JoinError),

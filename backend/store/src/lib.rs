@@ -5,6 +5,7 @@
 //! Parquet and the local disk; knows nothing of HTTP, SQL, PromQL or LogQL.
 
 pub mod catalog;
+pub mod compact;
 pub mod config;
 pub mod contract;
 mod dedup;
@@ -15,6 +16,7 @@ mod error;
 mod head;
 mod index;
 pub mod inspect;
+pub mod lease;
 pub mod objects;
 pub mod parquet_file;
 pub mod paths;
@@ -30,6 +32,10 @@ pub mod tokens;
 mod wal;
 
 pub use catalog::{Catalog, DataFile, FileSets, TableFiles};
+pub use compact::{
+    CompactionPolicy, CompactionProgress, CompactionReport, CompactionScope, CompactionStats, Compactor,
+    ProgressFn, compact_catalog,
+};
 pub use config::{Config, Retention};
 pub use engine::Store;
 pub use engine::append::Appended;
@@ -38,6 +44,7 @@ pub use error::{Error, Result};
 pub use head::metadata::MetadataByFamily;
 pub use index::cardinality::{Cardinality, Count};
 pub use index::query::LabelTexts;
+pub use lease::{Leadership, Lease, LeaseSettings, LeaseStats};
 pub use parquet_file::{FileStats, FileTags, WriteProfile, WrittenFile};
 pub use retention::{VACUUM_GRACE_MIN, VacuumReport};
 pub use series_files::{SeriesEntry, SeriesFiles, read_series};

@@ -19,8 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 mod local;
+mod parts;
 
 pub use local::DurableFolder;
+pub(crate) use parts::{PartSink, Upload, begin_upload};
 
 /// Files above this size go up in parts.
 const MULTIPART_FROM: usize = 16 << 20;

@@ -12,14 +12,16 @@ pub(crate) mod cache;
 mod check;
 mod encode;
 mod footer;
+mod front_to_back;
 mod metric_file;
 mod properties;
 mod range_reader;
 mod read;
 mod values;
 
-pub(crate) use encode::encode;
+pub(crate) use encode::{Encoded, FileEncoder, encode};
 pub use footer::Footers;
+pub(crate) use front_to_back::FrontToBack;
 pub use properties::WriteProfile;
 pub use read::{ReadOptions, read_batches};
 

@@ -1,9 +1,11 @@
 //! Where objects lie: `<prefix>/<table>/day=YYYY-MM-DD/<file>.parquet`, `<prefix>/<table>/_delta_log/…`,
 //! `<prefix>/_index/<table>/day=YYYY-MM-DD/<file>.tbf`; days as text and as numbers. Pure functions.
 
+use std::sync::{Mutex, PoisonError};
+
 use model::Clock;
 use object_store::path::Path;
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::tables::{DAY_COLUMN, Table};
@@ -128,13 +130,59 @@ pub fn parse_iso_us(text: &str) -> Option<i64> {
     Some(i64::from(day) * DAY_US + us * 1_000_000 + fraction)
 }
 
-/// Path of a new data file, relative to the table's folder. Names begin with the time, so that a listing
-/// is in the order of writing, and are unique over all writers (UUID version 7).
-pub(crate) fn new_data_path(clock: &dyn Clock, day: i32) -> String {
-    let ns = u64::try_from(clock.now_ns()).unwrap_or(0);
-    let nanos = u32::try_from(ns % 1_000_000_000).unwrap_or(0);
-    let id = Uuid::new_v7(Timestamp::from_unix(NoContext, ns / 1_000_000_000, nanos));
+/// Gives new data files their names.
+///
+/// A name is a UUID of version 7 whose twelve bits after the time count the names of one millisecond
+/// (RFC 9562, section 6.2, method 1), so that names sort in the order in which one process gave them, also
+/// where its clock stands still or goes back. The rest is random: names are unique over all writers.
+#[derive(Debug, Default)]
+pub(crate) struct FileNames(Mutex<(u64, u16)>);
+
+/// Names a millisecond has room for.
+const NAMES_A_MS: u16 = 1 << 12;
+
+impl FileNames {
+    /// Path of a new data file, relative to the table's folder.
+    pub(crate) fn next_path(&self, clock: &dyn Clock, day: i32) -> String {
+        let now_ms = u64::try_from(clock.now_ms()).unwrap_or(0);
+        let (ms, count) = {
+            let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = match *last {
+                (ms, _) if now_ms > ms => (now_ms, 0),
+                (ms, count) if count + 1 < NAMES_A_MS => (ms, count + 1),
+                (ms, _) => (ms + 1, 0),
+            };
+            *last
+        };
+        let mut bytes: [u8; 10] = random_bytes();
+        bytes[..2].copy_from_slice(&count.to_be_bytes());
+        file_path(day, uuid::Builder::from_unix_timestamp_millis(ms, &bytes).into_uuid())
+    }
+}
+
+fn random_bytes<const N: usize>() -> [u8; N] {
+    // The last bytes of a random UUID: the first ones hold its version and variant.
+    let random = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()];
+    std::array::from_fn(|i| random[i / 7][9 + i % 7])
+}
+
+fn file_path(day: i32, id: Uuid) -> String {
     format!("{DAY_COLUMN}={}/{id}.parquet", day_name(day))
+}
+
+/// Path of the `part`th file that takes the place of `newest` and of files written before it: it sorts where
+/// `newest` did, after `part - 1`. `None` where `newest` has a name of another writer.
+pub(crate) fn path_in_place_of(newest: &str, day: i32, part: u16) -> Option<String> {
+    let id = Uuid::parse_str(newest.rsplit('/').next()?.strip_suffix(".parquet")?).ok()?;
+    if id.get_version_num() != 7 {
+        return None;
+    }
+    let mut bytes = id.into_bytes();
+    let random: [u8; 5] = random_bytes();
+    // Byte 8 begins with the variant; the part follows the 8 bytes names are ordered by.
+    bytes[9..11].copy_from_slice(&part.to_be_bytes());
+    bytes[11..].copy_from_slice(&random);
+    Some(file_path(day, Uuid::from_bytes(bytes)))
 }
 
 /// Key of a file named in a Delta log: the path is relative to the table's folder and percent-encoded.

@@ -34,6 +34,16 @@ impl Catalog {
     /// Removes the files of all days before the last `keep_days` (today is the last one) in one commit.
     /// Returns how many; vacuum deletes them later.
     pub async fn apply_retention(&self, table: Table, keep_days: u32) -> Result<usize> {
+        self.apply_retention_fenced(table, keep_days, None).await
+    }
+
+    /// [`Catalog::apply_retention`] of the maintenance leader of that epoch.
+    pub(crate) async fn apply_retention_fenced(
+        &self,
+        table: Table,
+        keep_days: u32,
+        epoch: Option<i64>,
+    ) -> Result<usize> {
         let today = day_of_us(self.clock().now_ns().div_euclid(1_000));
         let first_kept = i64::from(today) - i64::from(keep_days.max(1)) + 1;
         self.refresh_table(table).await?;
@@ -45,7 +55,7 @@ impl Catalog {
             .map(Arc::clone)
             .collect();
         let count = old.len();
-        self.commit(table, Vec::new(), old, None).await?;
+        self.commit_fenced(table, Vec::new(), old, None, epoch).await?;
         Ok(count)
     }
 

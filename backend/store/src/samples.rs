@@ -26,6 +26,7 @@ mod head;
 mod merge;
 mod pages;
 mod pieces;
+mod values;
 mod wanted;
 
 use merge::Part;
@@ -45,8 +46,8 @@ pub struct SeriesSamples {
 /// What a reading may use up, and who may call it off.
 #[derive(Clone)]
 pub struct SampleOptions {
-    /// Most samples, over all series; one more fails with [`Error::TooManySamples`].
-    pub samples_max: usize,
+    /// Samples that may be held. Readings that share a budget share its limit.
+    pub budget: Arc<SampleBudget>,
     /// Row groups read and decoded at once.
     pub parallel: usize,
     /// Asked between pieces of work, from several threads; true ends the reading with [`Error::Stopped`].
@@ -56,16 +57,40 @@ pub struct SampleOptions {
 impl Default for SampleOptions {
     fn default() -> SampleOptions {
         let parallel = std::thread::available_parallelism().map_or(2, usize::from);
-        SampleOptions { samples_max: 50_000_000, parallel, stopped: Arc::new(|| false) }
+        SampleOptions {
+            budget: Arc::new(SampleBudget::new(50_000_000)),
+            parallel,
+            stopped: Arc::new(|| false),
+        }
     }
 }
 
 impl fmt::Debug for SampleOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SampleOptions")
-            .field("samples_max", &self.samples_max)
+            .field("budget", &self.budget)
             .field("parallel", &self.parallel)
             .finish_non_exhaustive()
+    }
+}
+
+/// Counts samples before they are held, up to a limit.
+#[derive(Debug)]
+pub struct SampleBudget {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl SampleBudget {
+    /// Room for `limit` samples.
+    pub fn new(limit: usize) -> SampleBudget {
+        SampleBudget { limit, used: AtomicUsize::new(0) }
+    }
+
+    /// Takes room for `samples`, or fails with [`Error::TooManySamples`].
+    fn take(&self, samples: usize) -> Result<()> {
+        let used = self.used.fetch_add(samples, Relaxed).saturating_add(samples);
+        if used > self.limit { Err(Error::TooManySamples { limit: self.limit }) } else { Ok(()) }
     }
 }
 
@@ -110,13 +135,7 @@ impl Snapshot {
         end_ms: i64,
         options: &SampleOptions,
     ) -> Result<SamplesRead> {
-        let job = Job {
-            wanted: Arc::new(Wanted::new(series)),
-            start_ms,
-            end_ms,
-            budget: Arc::new(Budget { limit: options.samples_max, used: AtomicUsize::new(0) }),
-            options: options.clone(),
-        };
+        let job = Job { wanted: Arc::new(Wanted::new(series)), start_ms, end_ms, options: options.clone() };
         let mut parts: Vec<Vec<Part>> = Vec::new();
         parts.resize_with(series.len(), Vec::new);
         let mut stats = SampleStats::default();
@@ -138,7 +157,6 @@ struct Job {
     wanted: Arc<Wanted>,
     start_ms: i64,
     end_ms: i64,
-    budget: Arc<Budget>,
     options: SampleOptions,
 }
 
@@ -151,21 +169,6 @@ impl Job {
     /// First and last microsecond.
     fn range_us(&self) -> (i64, i64) {
         (self.start_ms.saturating_mul(1_000), self.end_ms.saturating_mul(1_000).saturating_add(999))
-    }
-}
-
-/// Samples held by a reading.
-#[derive(Debug)]
-struct Budget {
-    limit: usize,
-    used: AtomicUsize,
-}
-
-impl Budget {
-    /// Takes room for `samples` before they are held.
-    fn take(&self, samples: usize) -> Result<()> {
-        let used = self.used.fetch_add(samples, Relaxed).saturating_add(samples);
-        if used > self.limit { Err(Error::TooManySamples { limit: self.limit }) } else { Ok(()) }
     }
 }
 

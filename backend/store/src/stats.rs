@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::compact::CompactionStats;
+use crate::lease::LeaseStats;
 use crate::tokens::TokenStats;
 use crate::wal::replay::ReplayReport;
 
@@ -21,6 +23,10 @@ pub struct StoreStats {
     pub flush: FlushStats,
     /// The index of series and log streams.
     pub index: IndexStats,
+    /// Files merged.
+    pub compaction: CompactionStats,
+    /// Who maintains the tables.
+    pub lease: LeaseStats,
     /// What was found in the log when the store was opened.
     pub replay: ReplayReport,
     /// Token filters of log files.

@@ -134,7 +134,7 @@ fn put_exemplar_value(out: &mut Vec<u8>, exemplar: &Exemplar) {
 }
 
 /// Appends a message `Label`.
-pub(super) fn put_label(out: &mut Vec<u8>, number: u32, (name, value): (&str, &str)) {
+pub(crate) fn put_label(out: &mut Vec<u8>, number: u32, (name, value): (&str, &str)) {
     put_message(out, number, |out| {
         put_bytes(out, 1, name.as_bytes());
         put_bytes(out, 2, value.as_bytes());
@@ -142,7 +142,7 @@ pub(super) fn put_label(out: &mut Vec<u8>, number: u32, (name, value): (&str, &s
 }
 
 /// Appends the fields of a message `Histogram`, but for the start time, which only 2.0 has.
-fn put_histogram(out: &mut Vec<u8>, timestamp_ms: i64, histogram: &NativeHistogram) {
+pub(crate) fn put_histogram(out: &mut Vec<u8>, timestamp_ms: i64, histogram: &NativeHistogram) {
     put_double_always(out, 2, histogram.count);
     put_double(out, 3, histogram.sum);
     put_sint(out, 4, i64::from(histogram.schema));

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use promql::{Engine, EngineOptions, Interrupt, QueryTime};
 use store::Snapshot;
-use store::samples::SampleOptions;
+use store::samples::{SampleBudget, SampleOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
@@ -69,13 +69,6 @@ impl PromEngine {
         step_ms: i64,
         options: &PromOptions,
     ) -> Result<PromAnswer, PromError> {
-        if step_ms <= 0 {
-            let text = "zero or negative query resolution step widths are not accepted";
-            return Err(PromError::Request(format!("{text}. Try a positive integer")));
-        }
-        if end_ms < start_ms {
-            return Err(PromError::Request("end timestamp must not be before start time".to_owned()));
-        }
         self.query(snapshot, query, QueryTime::Range { start_ms, end_ms, step_ms }, options).await
     }
 
@@ -87,6 +80,7 @@ impl PromEngine {
         time: QueryTime,
         options: &PromOptions,
     ) -> Result<PromAnswer, PromError> {
+        check_time(time)?;
         let timeout = options.timeout.map_or(self.0.config.timeout, |t| t.min(self.0.config.timeout));
         let stop = Arc::new(Stop { deadline: Instant::now() + timeout, canceled: AtomicBool::new(false) });
         let guard = CancelOnDrop(Arc::clone(&stop));
@@ -103,8 +97,14 @@ impl PromEngine {
         answer
     }
 
+    /// Fails where `query` could not be evaluated at this time whatever the data.
+    pub fn check(&self, query: &str, time: QueryTime, options: &PromOptions) -> Result<(), PromError> {
+        check_time(time)?;
+        Ok(self.language(options).prepare(query, time).map(|_| ())?)
+    }
+
     /// The language with the settings of one query.
-    pub(super) fn language(&self, options: &PromOptions) -> Engine {
+    fn language(&self, options: &PromOptions) -> Engine {
         let config = &self.0.config;
         Engine::new(EngineOptions {
             lookback_delta: options.lookback_delta.unwrap_or(config.lookback_delta),
@@ -141,6 +141,19 @@ impl PromEngine {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(PromError::Timeout(IN_QUEUE)),
         }
+    }
+}
+
+fn check_time(time: QueryTime) -> Result<(), PromError> {
+    let refuse = |text: &str| Err(PromError::Request(text.to_owned()));
+    match time {
+        QueryTime::Range { step_ms, .. } if step_ms <= 0 => {
+            refuse("zero or negative query resolution step widths are not accepted. Try a positive integer")
+        }
+        QueryTime::Range { start_ms, end_ms, .. } if end_ms < start_ms => {
+            refuse("end timestamp must not be before start time")
+        }
+        _ => Ok(()),
     }
 }
 
@@ -186,7 +199,7 @@ impl Run {
         FetchLimits {
             series_max: config.series_max,
             samples: SampleOptions {
-                samples_max: config.samples_read_max(),
+                budget: Arc::new(SampleBudget::new(config.samples_read_max())),
                 parallel: config.threads.max(1),
                 stopped: Arc::new(move || stop.interrupt().is_some()),
             },
@@ -237,3 +250,6 @@ impl<T> Drop for AbortOnDrop<T> {
         self.0.abort();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 use promql::ParseError;
 use thiserror::Error;
 
+use crate::error::{QueryError, QueryErrorKind, from_store};
+
 /// `errorType` of the Prometheus API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PromErrorType {
@@ -120,5 +122,27 @@ impl From<store::Error> for PromError {
             store::Error::Stopped => PromError::Canceled(IN_EXECUTION),
             error => PromError::Store(error),
         }
+    }
+}
+
+/// What it tells somebody who wrote SQL around it.
+impl From<PromError> for QueryError {
+    fn from(error: PromError) -> QueryError {
+        let text = match &error {
+            PromError::Parse(error) => {
+                format!("PromQL expression, line {}, column {}: {}", error.line, error.column, error.message)
+            }
+            error => format!("PromQL: {error}"),
+        };
+        let kind = match error {
+            PromError::Parse(_) | PromError::Request(_) | PromError::Execution(_) => QueryErrorKind::Plan,
+            PromError::TooManySamples | PromError::TooManySeries { .. } => QueryErrorKind::Memory,
+            PromError::Timeout(_) => QueryErrorKind::Timeout,
+            PromError::Canceled(_) => QueryErrorKind::Cancelled,
+            PromError::Busy { .. } => QueryErrorKind::Busy,
+            PromError::Store(error) => return from_store(error),
+            PromError::Internal(_) => QueryErrorKind::Internal,
+        };
+        QueryError::new(kind, text)
     }
 }

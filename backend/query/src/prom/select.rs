@@ -7,6 +7,8 @@ use store::{SeriesEntry, Snapshot};
 
 /// Milliseconds in a day.
 const DAY_MS: i64 = 86_400_000;
+/// Days before and after 1970 that are told apart; a microsecond of any of them fits into 64 bits.
+const DAYS_MAX: i64 = 100_000_000;
 
 /// Series that satisfy all `matchers` and may have samples from `start_ms` to `end_ms`, inclusive; sorted by
 /// (metric, tsid).
@@ -38,9 +40,6 @@ pub(super) async fn select_series(
 }
 
 fn days(start_ms: i64, end_ms: i64) -> RangeInclusive<i32> {
-    let day = |ms: i64| {
-        let day = ms.div_euclid(DAY_MS).clamp(i64::from(i32::MIN / 2), i64::from(i32::MAX / 2));
-        i32::try_from(day).unwrap_or_default()
-    };
+    let day = |ms: i64| ms.div_euclid(DAY_MS).clamp(-DAYS_MAX, DAYS_MAX) as i32;
     day(start_ms)..=day(end_ms)
 }

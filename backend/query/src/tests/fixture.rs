@@ -31,6 +31,8 @@ impl Fixture {
         let settings = store::Config {
             data_dir: directory.path().join("wal"),
             flush_interval: Duration::from_secs(3600),
+            // What was flushed is read from the files.
+            hot_window: Duration::ZERO,
             ..store::Config::default()
         };
         let objects = Arc::new(InMemory::new());

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::actions::{Add, CommitInfo, Format, Line, Metadata, Protocol, Remove, Txn, encode};
 use super::{
-    CHECKPOINT_INTERVAL, LOG_RETENTION_MS, READER_VERSION, TableLog, TableState, WRITER_VERSION, checkpoint,
+    CHECKPOINT_INTERVAL, FENCE_APP_ID, LOG_RETENTION_MS, READER_VERSION, TableLog, TableState, WRITER_VERSION, checkpoint,
 };
 use crate::error::{Error, Result};
 use crate::tables::{DAY_COLUMN, delta_schema};
@@ -36,6 +36,8 @@ pub(crate) struct Change {
     pub(crate) adds: Vec<Add>,
     pub(crate) removes: Vec<Remove>,
     pub(crate) txn: Option<Txn>,
+    /// Epoch of the maintenance leader that makes the commit: it fails once a later one has committed.
+    pub(crate) fence: Option<i64>,
 }
 
 impl Change {
@@ -59,6 +61,8 @@ impl Change {
         };
         let mut lines = vec![Line { commit_info: Some(info), ..Line::default() }];
         lines.extend(self.txn.map(Line::from));
+        let fence = |epoch| Txn { app_id: FENCE_APP_ID.to_owned(), version: epoch, last_updated: Some(now_ms) };
+        lines.extend(self.fence.map(fence).map(Line::from));
         lines.extend(self.removes.into_iter().map(Line::from));
         lines.extend(self.adds.into_iter().map(Line::from));
         lines
@@ -156,6 +160,10 @@ impl TableLog {
         };
         if let Some(gone) = change.removes.iter().find(|remove| !state.holds(&remove.path)) {
             return conflict(&gone.path, "is no longer in the table");
+        }
+        let leader = state.watermark(FENCE_APP_ID);
+        if let Some((epoch, leader)) = change.fence.zip(leader).filter(|(epoch, leader)| leader > epoch) {
+            return Err(Error::Fenced { table: self.table.name(), epoch, leader });
         }
         if let Some(twice) = change.adds.iter().find(|add| state.holds(&add.path)) {
             return conflict(&twice.path, "is already in the table");

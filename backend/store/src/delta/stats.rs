@@ -15,54 +15,141 @@ use crate::tables::Table;
 const STRING_BOUND_BYTES: usize = 256;
 
 /// Statistics of the rows as Delta's JSON.
+#[cfg(test)]
 pub(crate) fn of_batches(table: Table, batches: &[RecordBatch]) -> Result<String> {
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    let (mut least, mut greatest, mut nulls) = (Map::new(), Map::new(), Map::new());
-    for &name in table.stats_columns() {
-        let columns: Vec<&ArrayRef> = batches.iter().filter_map(|batch| batch.column_by_name(name)).collect();
-        if let Some((low, high)) = bounds(table, name, &columns)? {
-            least.insert(name.to_owned(), low);
-            greatest.insert(name.to_owned(), high);
-        }
-        let null_count: usize = columns.iter().map(|column| column.null_count()).sum();
-        nulls.insert(name.to_owned(), json!(null_count));
-    }
-    Ok(json!({"numRecords": rows, "minValues": least, "maxValues": greatest, "nullCount": nulls}).to_string())
+    let mut stats = StatsBuilder::new(table);
+    batches.iter().try_for_each(|batch| stats.add(batch))?;
+    Ok(stats.finish())
 }
 
-fn bounds(table: Table, name: &str, columns: &[&ArrayRef]) -> Result<Option<(Value, Value)>> {
-    let Some(first) = columns.first() else { return Ok(None) };
-    Ok(match first.data_type() {
-        DataType::Utf8 => {
-            let low = columns.iter().filter_map(|column| min_string(column.as_string::<i32>())).min();
-            let high = columns.iter().filter_map(|column| max_string(column.as_string::<i32>())).max();
-            low.zip(high).and_then(|(low, high)| Some((json!(cut(low)), json!(cut_up(high)?))))
+/// Takes in rows batch by batch.
+#[derive(Debug)]
+pub(crate) struct StatsBuilder {
+    rows: usize,
+    columns: Vec<(&'static str, ColumnStats)>,
+    table: Table,
+}
+
+#[derive(Debug, Default)]
+struct ColumnStats {
+    bounds: Option<Bounds>,
+    nulls: usize,
+}
+
+/// Minimum and maximum.
+#[derive(Debug, PartialEq)]
+enum Bounds {
+    Text(String, String),
+    Number(i64, i64),
+    /// Microseconds since the Unix epoch.
+    Time(i64, i64),
+}
+
+impl StatsBuilder {
+    pub(crate) fn new(table: Table) -> StatsBuilder {
+        let columns = table.stats_columns().iter().map(|name| (*name, ColumnStats::default()));
+        StatsBuilder { rows: 0, columns: columns.collect(), table }
+    }
+
+    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += batch.num_rows();
+        for (name, stats) in &mut self.columns {
+            let Some(column) = batch.column_by_name(name) else { continue };
+            stats.nulls += column.null_count();
+            stats.bounds = match (stats.bounds.take(), bounds(self.table, name, column)?) {
+                (Some(known), Some(new)) => Some(known.widen(new)),
+                (known, new) => known.or(new),
+            };
         }
-        DataType::Int64 => {
-            let low = columns.iter().filter_map(|column| min(column.as_primitive::<Int64Type>())).min();
-            let high = columns.iter().filter_map(|column| max(column.as_primitive::<Int64Type>())).max();
-            low.zip(high).map(|(low, high)| (json!(low), json!(high)))
+        Ok(())
+    }
+
+    /// Delta's JSON.
+    pub(crate) fn finish(self) -> String {
+        let (mut least, mut greatest, mut nulls) = (Map::new(), Map::new(), Map::new());
+        for (name, stats) in self.columns {
+            if let Some((low, high)) = stats.bounds.and_then(Bounds::to_json) {
+                least.insert(name.to_owned(), low);
+                greatest.insert(name.to_owned(), high);
+            }
+            nulls.insert(name.to_owned(), json!(stats.nulls));
         }
-        DataType::Int8 => {
-            let low = columns.iter().filter_map(|column| min(column.as_primitive::<Int8Type>())).min();
-            let high = columns.iter().filter_map(|column| max(column.as_primitive::<Int8Type>())).max();
-            low.zip(high).map(|(low, high)| (json!(low), json!(high)))
+        json!({"numRecords": self.rows, "minValues": least, "maxValues": greatest, "nullCount": nulls})
+            .to_string()
+    }
+}
+
+impl Bounds {
+    fn widen(self, other: Bounds) -> Bounds {
+        match (self, other) {
+            (Bounds::Text(low, high), Bounds::Text(other_low, other_high)) => {
+                Bounds::Text(low.min(other_low), high.max(other_high))
+            }
+            (Bounds::Number(low, high), Bounds::Number(other_low, other_high)) => {
+                Bounds::Number(low.min(other_low), high.max(other_high))
+            }
+            (Bounds::Time(low, high), Bounds::Time(other_low, other_high)) => {
+                Bounds::Time(low.min(other_low), high.max(other_high))
+            }
+            // A column has one type.
+            (known, _) => known,
         }
-        DataType::Timestamp(_, _) => {
-            let times = || columns.iter().map(|column| column.as_primitive::<TimestampMicrosecondType>());
-            let low = times().filter_map(min).min();
-            let high = times().filter_map(max).max();
+    }
+
+    fn to_json(self) -> Option<(Value, Value)> {
+        Some(match self {
+            Bounds::Text(low, high) => (json!(cut(&low)), json!(cut_up(&high)?)),
+            Bounds::Number(low, high) => (json!(low), json!(high)),
             // Readers expect milliseconds: round outwards.
-            low.zip(high).map(|(low, high)| {
+            Bounds::Time(low, high) => {
                 let high_ms = high.div_euclid(1_000) + i64::from(high.rem_euclid(1_000) != 0);
                 (json!(iso_ms(low.div_euclid(1_000))), json!(iso_ms(high_ms)))
-            })
+            }
+        })
+    }
+}
+
+fn bounds(table: Table, name: &str, column: &ArrayRef) -> Result<Option<Bounds>> {
+    let text = |low: Option<&str>, high: Option<&str>| {
+        low.zip(high).map(|(low, high)| Bounds::Text(low.to_owned(), high.to_owned()))
+    };
+    Ok(match column.data_type() {
+        DataType::Utf8 => {
+            let texts = column.as_string::<i32>();
+            text(min_string(texts), max_string(texts))
+        }
+        DataType::Dictionary(_, value) if **value == DataType::Utf8 => dictionary_bounds(column),
+        DataType::Int64 => {
+            let numbers = column.as_primitive::<Int64Type>();
+            min(numbers).zip(max(numbers)).map(|(low, high)| Bounds::Number(low, high))
+        }
+        DataType::Int8 => {
+            let numbers = column.as_primitive::<Int8Type>();
+            min(numbers).zip(max(numbers)).map(|(low, high)| Bounds::Number(low.into(), high.into()))
+        }
+        DataType::Timestamp(_, _) => {
+            let times = column.as_primitive::<TimestampMicrosecondType>();
+            min(times).zip(max(times)).map(|(low, high)| Bounds::Time(low, high))
         }
         other => {
             let reason = format!("no statistics for column `{name}` of type `{other}`");
             return Err(Error::Schema { table: table.name(), reason });
         }
     })
+}
+
+/// Bounds of the texts rows refer to; the dictionary may hold more.
+fn dictionary_bounds(column: &ArrayRef) -> Option<Bounds> {
+    let dictionary = column.as_any_dictionary_opt()?;
+    let texts = dictionary.values().as_string_opt::<i32>()?;
+    let used = dictionary.normalized_keys();
+    let mut seen = vec![false; texts.len()];
+    for (row, key) in used.into_iter().enumerate() {
+        seen[key] |= column.is_valid(row);
+    }
+    let used = || (0..texts.len()).filter(|&key| seen[key]).map(|key| texts.value(key));
+    let (low, high) = (used().min()?, used().max()?);
+    Some(Bounds::Text(low.to_owned(), high.to_owned()))
 }
 
 /// A prefix sorts before the whole, so it is a lower bound.

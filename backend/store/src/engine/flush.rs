@@ -232,9 +232,10 @@ impl Inner {
         adds: Vec<WrittenFile>,
         removes: Vec<Arc<DataFile>>,
         txn: Option<(String, i64)>,
+        epoch: Option<i64>,
     ) -> Result<Arc<FileSets>> {
         let _committing = self.committing.lock().await;
-        let outcome = self.catalog.commit(table, adds, removes, txn).await;
+        let outcome = self.catalog.commit_fenced(table, adds, removes, txn, epoch).await;
         self.adopt_files(None, |_| {});
         outcome
     }

@@ -1,30 +1,63 @@
-//! Removes rows past their time and files nobody names any more, at intervals, and makes token sidecars that
-//! are missing; builds the index of the head's label sets when there is something to build.
+//! Merges small files, removes rows past their time and files nobody names any more, makes token sidecars that
+//! are missing, at intervals; whoever does it holds the maintenance lease. Builds the index of the head's label
+//! sets when there is something to build, and reads token filters into memory.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::Inner;
-use crate::error::Result;
+use crate::catalog::{Catalog, DataFile};
+use crate::compact::{Commits, CompactionReport, CompactionScope, Leading, ProgressFn};
+use crate::error::{Error, Result};
+use crate::lease::Leadership;
+use crate::parquet_file::WrittenFile;
 use crate::stats::Counters;
 use crate::tables::Table;
 
+/// How soon work is tried again that could not be done because another process had the lease.
+const AGAIN: Duration = Duration::from_secs(300);
 /// Retention runs first this long after a start, so that it does not hold up the start itself.
 const FIRST_RETENTION: Duration = Duration::from_secs(60);
 
 /// Sidecars made from committed files in one run; each reads a whole data file.
 const REBUILDS_AT_ONCE: usize = 4;
 
+#[async_trait]
+impl Commits for Inner {
+    fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    async fn refresh(&self) -> Result<()> {
+        let _committing = self.committing.lock().await;
+        let outcome = self.catalog.refresh().await;
+        self.adopt_files(None, |_| {});
+        outcome.map(|_| ())
+    }
+
+    async fn replace(
+        &self,
+        table: Table,
+        adds: Vec<WrittenFile>,
+        removes: Vec<Arc<DataFile>>,
+        epoch: Option<i64>,
+    ) -> Result<()> {
+        self.commit_files(table, adds, removes, None, epoch).await.map(|_| ())
+    }
+}
+
 impl Inner {
     /// Removes the rows of days past their time from all tables; gives the number of files removed.
-    pub(crate) async fn apply_retention(&self) -> Result<usize> {
+    pub(crate) async fn apply_retention(&self, epoch: Option<i64>) -> Result<usize> {
         let mut removed = 0;
         for table in Table::ALL {
             let Some(days) = self.config.retention.days(table) else { continue };
             let _committing = self.committing.lock().await;
-            let outcome = self.catalog.apply_retention(table, days).await;
+            let outcome = self.catalog.apply_retention_fenced(table, days, epoch).await;
             self.adopt_files(None, |_| {});
             removed += outcome?;
         }
@@ -34,7 +67,69 @@ impl Inner {
     async fn vacuum(&self) -> Result<()> {
         let report = self.catalog.vacuum(self.config.vacuum_grace).await?;
         tracing::debug!(?report, "vacuumed");
+        self.catalog.rebuild_missing_tokens(REBUILDS_AT_ONCE).await?;
         Ok(())
+    }
+
+    /// Merges what there is to merge, once this process has the lease.
+    pub(crate) async fn compact(
+        &self,
+        scope: &CompactionScope,
+        progress: &ProgressFn,
+        stop: &CancellationToken,
+    ) -> Result<CompactionReport> {
+        let leadership = self.lease.acquire_waiting(self.catalog.maintenance_epoch()).await?;
+        self.lead(leadership, stop, async |leading: Leading| {
+            self.compactor.run(self, scope, &leading, progress).await
+        })
+        .await
+    }
+
+    async fn compact_in_background(&self, stop: &CancellationToken) -> Result<()> {
+        let scope = CompactionScope::default();
+        // The store is asked for nothing as long as there is nothing to do.
+        if !self.compactor.has_work(&self.catalog.files(), &scope, self.clock.now_ms()) {
+            return Ok(());
+        }
+        let compaction = async |leading: Leading| {
+            let report = self.compactor.run(self, &scope, &leading, &ProgressFn::default()).await?;
+            tracing::debug!(?report, "compacted");
+            Ok(())
+        };
+        self.lead_if_free(stop, compaction).await.map(|_| ())
+    }
+
+    /// Works as the maintenance leader; false where another process is.
+    async fn lead_if_free(
+        &self,
+        stop: &CancellationToken,
+        work: impl AsyncFnOnce(Leading) -> Result<()>,
+    ) -> Result<bool> {
+        match self.lease.acquire(self.catalog.maintenance_epoch()).await {
+            Ok(leadership) => self.lead(leadership, stop, work).await.map(|()| true),
+            Err(Error::LeaseHeld { holder, .. }) => {
+                tracing::debug!(holder, "another process maintains the tables");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Works until it is done, the lease is lost or `stop` says so; then gives the lease back.
+    async fn lead<T>(
+        &self,
+        leadership: Leadership,
+        stop: &CancellationToken,
+        work: impl AsyncFnOnce(Leading) -> Result<T>,
+    ) -> Result<T> {
+        let lost = leadership.lost().clone();
+        let outcome = tokio::select! {
+            outcome = work(leadership.leading()) => outcome,
+            () = lost.cancelled() => Err(Error::Cancelled),
+            () = stop.cancelled() => Err(Error::Cancelled),
+        };
+        leadership.release().await;
+        outcome
     }
 
     fn note_failure(&self, work: &str, outcome: Result<()>) {
@@ -50,6 +145,25 @@ pub(crate) async fn run_tokens(inner: Arc<Inner>, stop: CancellationToken) {
     crate::tokens::load::run(&inner.catalog, stop).await;
 }
 
+/// Runs compaction until told to stop.
+pub(crate) async fn run_compaction(inner: Arc<Inner>, stop: CancellationToken) {
+    let interval = inner.config.compaction_interval;
+    // Processes that were started together look at different times, each always at the same.
+    let share = xxh3_64(inner.app_id.as_bytes()) % 1_000;
+    let wait = interval + interval.mul_f64(share as f64 / 5_000.0);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        let outcome = inner.compact_in_background(&stop).await;
+        if stop.is_cancelled() {
+            return;
+        }
+        inner.note_failure("compaction", outcome);
+    }
+}
+
 /// Runs retention until told to stop.
 pub(crate) async fn run_retention(inner: Arc<Inner>, stop: CancellationToken) {
     let mut wait = FIRST_RETENTION.min(inner.config.retention_interval);
@@ -58,32 +172,40 @@ pub(crate) async fn run_retention(inner: Arc<Inner>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
         }
-        let outcome = tokio::select! {
-            () = stop.cancelled() => return,
-            outcome = inner.apply_retention() => outcome,
-        };
-        inner.note_failure("retention", outcome.map(|_| ()));
+        let keeps_all = Table::ALL.into_iter().all(|table| inner.config.retention.days(table).is_none());
         wait = inner.config.retention_interval;
+        if keeps_all {
+            continue;
+        }
+        let retention = async |leading: Leading| inner.apply_retention(leading.epoch).await.map(|_| ());
+        let outcome = inner.lead_if_free(&stop, retention).await;
+        if stop.is_cancelled() {
+            return;
+        }
+        if matches!(outcome, Ok(false)) {
+            wait = wait.min(AGAIN);
+        }
+        inner.note_failure("retention", outcome.map(|_| ()));
     }
 }
 
 /// Runs vacuum until told to stop.
 pub(crate) async fn run_vacuum(inner: Arc<Inner>, stop: CancellationToken) {
+    let mut wait = inner.config.vacuum_interval;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(inner.config.vacuum_interval) => {}
+            () = tokio::time::sleep(wait) => {}
         }
-        let outcome = tokio::select! {
-            () = stop.cancelled() => return,
-            outcome = inner.vacuum() => outcome,
-        };
-        inner.note_failure("vacuum", outcome);
-        let outcome = tokio::select! {
-            () = stop.cancelled() => return,
-            outcome = inner.catalog.rebuild_missing_tokens(REBUILDS_AT_ONCE) => outcome,
-        };
-        inner.note_failure("token sidecars", outcome.map(|_| ()));
+        wait = inner.config.vacuum_interval;
+        let outcome = inner.lead_if_free(&stop, async |_| inner.vacuum().await).await;
+        if stop.is_cancelled() {
+            return;
+        }
+        if matches!(outcome, Ok(false)) {
+            wait = wait.min(AGAIN);
+        }
+        inner.note_failure("vacuum", outcome.map(|_| ()));
     }
 }
 

@@ -24,12 +24,14 @@ use super::hot::Hot;
 use super::view::{self, Ended, View};
 use super::{COMMANDS_MAX, Inner, PERMIT_BYTES, Store, flush, maintain, wal_dir};
 use crate::catalog::Catalog;
+use crate::compact::Compactor;
 use crate::config::Config;
 use crate::dedup::{Dedup, batch_key};
 use crate::error::{Error, Result};
 use crate::head::generation::{Generation, Registries, TableSet};
 use crate::head::metadata::MetadataMap;
 use crate::head::series_rows::Committed;
+use crate::lease::Lease;
 use crate::stats::Counters;
 use crate::tables::Table;
 use crate::wal::Lsn;
@@ -70,6 +72,9 @@ pub(crate) async fn open(
     let catalog = Catalog::open(objects, prefix, Arc::clone(&clock)).await?;
     catalog.tokens().set_bytes_max(config.token_bytes_max);
     let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+    // Random, so that a process that was killed does not take its own lease for one it still holds.
+    let holder = format!("{app_id}-{}", uuid::Uuid::new_v4().simple());
+    let lease = Lease::of_catalog(&catalog, holder, config.lease);
     let view = View {
         active: Arc::new(Generation::new(1)),
         ended: Vec::new(),
@@ -101,6 +106,8 @@ pub(crate) async fn open(
         closed: AtomicBool::new(false),
         _lock: lock,
         disks,
+        compactor: Compactor::new(config.compaction.clone()),
+        lease,
         config,
     });
     let recovered = recover(&inner).await?;
@@ -112,6 +119,7 @@ pub(crate) async fn open(
         tokio::spawn(maintain::run_vacuum(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_tokens(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_index(Arc::clone(&inner), stop.clone())),
+        tokio::spawn(maintain::run_compaction(Arc::clone(&inner), stop.clone())),
     ];
     Ok(Store { inner, stop, tasks: Mutex::new(tasks), thread: Mutex::new(Some(thread)) })
 }

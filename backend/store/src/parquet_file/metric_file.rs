@@ -1,10 +1,11 @@
 //! Files of `metrics`: sorted samples to row groups, column by column, each in the encoding that suits what it
 //! holds. Row groups end where a metric ends, if that costs no more than half of a group.
 
+use std::io::Write;
+
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Float64Type, Int64Type, SchemaRef};
-use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
@@ -22,14 +23,17 @@ use crate::tables::Table;
 /// (1.5) does not read that for integers.
 const TIME_ENCODINGS: [Encoding; 2] = [Encoding::PLAIN, Encoding::DELTA_BINARY_PACKED];
 
+/// What a row that is not encoded yet is taken to add to the file.
+const PENDING_ROW_BYTES: usize = 2;
+
 /// Place of `ts` among the columns.
 const TIME_COLUMN: usize = 2;
 
 /// A file in the making; rows come in the table's order.
-pub(super) struct MetricFile {
+pub(super) struct MetricFile<W: Write + Send> {
     schema: SchemaRef,
     profile: WriteProfile,
-    file: SerializedFileWriter<Vec<u8>>,
+    file: SerializedFileWriter<W>,
     columns: ArrowRowGroupWriterFactory,
     times: Times,
     pending: Vec<RecordBatch>,
@@ -37,11 +41,11 @@ pub(super) struct MetricFile {
     groups: usize,
 }
 
-impl MetricFile {
-    pub(super) fn new(profile: WriteProfile) -> Result<MetricFile> {
+impl<W: Write + Send> MetricFile<W> {
+    pub(super) fn new(profile: WriteProfile, sink: W) -> Result<MetricFile<W>> {
         let schema = Table::Metrics.file_schema();
         let properties = writer_properties(Table::Metrics, profile)?;
-        let writer = ArrowWriter::try_new(Vec::new(), SchemaRef::clone(&schema), Some(properties))?;
+        let writer = ArrowWriter::try_new(sink, SchemaRef::clone(&schema), Some(properties))?;
         let (file, columns) = writer.into_serialized_writer()?;
         let times = Times::new(&schema, profile)?;
         Ok(MetricFile {
@@ -72,18 +76,24 @@ impl MetricFile {
         Ok(())
     }
 
-    /// Writes what is left and returns the file.
-    pub(super) fn finish(mut self) -> Result<Bytes> {
-        if self.pending_rows > 0 {
-            let rows = concat_batches(&self.schema, &self.pending)?;
+    /// Bytes so far, about.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.file.bytes_written() + self.pending_rows * PENDING_ROW_BYTES) as u64
+    }
+
+    /// Writes what is left and gives back the sink.
+    pub(super) fn finish(mut self: Box<Self>) -> Result<W> {
+        if let Some(first) = self.pending.first().filter(|_| self.pending_rows > 0) {
+            let rows = concat_batches(&first.schema(), &self.pending)?;
             let starts = metric_starts(&rows);
             self.write_group(&rows, &starts)?;
         }
-        self.file.into_inner().map(Bytes::from)
+        self.file.into_inner()
     }
 
     fn write_full_group(&mut self) -> Result<()> {
-        let rows = concat_batches(&self.schema, &self.pending)?;
+        let Some(first) = self.pending.first() else { return Ok(()) };
+        let rows = concat_batches(&first.schema(), &self.pending)?;
         let mut starts = metric_starts(&rows);
         let end = starts.pop_if(|start| *start > rows.num_rows() / 2).unwrap_or(rows.num_rows());
         self.write_group(&rows.slice(0, end), &starts)?;
@@ -152,14 +162,23 @@ fn encoded(mut writer: ArrowColumnWriter, field: &Field, column: &ArrayRef) -> R
     writer.close()
 }
 
-/// Rows at which a metric begins, 0 among them.
+/// Rows at which a metric begins, 0 among them. Names are texts, or places in a dictionary.
 fn metric_starts(rows: &RecordBatch) -> Vec<usize> {
     let (Some(metrics), Some(ids)) = (rows.column_by_name("metric"), rows.column_by_name("tsid")) else {
         return vec![0];
     };
-    let (metrics, ids) = (metrics.as_string::<i32>(), ids.as_primitive::<Int64Type>().values());
-    let begins = |&i: &usize| i == 0 || ids[i - 1] != ids[i] && metrics.value(i - 1) != metrics.value(i);
-    (0..rows.num_rows()).filter(begins).collect()
+    let ids = ids.as_primitive::<Int64Type>().values();
+    let starts = |same: &dyn Fn(usize, usize) -> bool| {
+        let begins = |&i: &usize| i == 0 || ids[i - 1] != ids[i] && !same(i - 1, i);
+        (0..rows.num_rows()).filter(begins).collect()
+    };
+    if let Some(dictionary) = metrics.as_any_dictionary_opt() {
+        let (keys, names) = (dictionary.normalized_keys(), dictionary.values());
+        let Some(names) = names.as_string_opt::<i32>() else { return vec![0] };
+        return starts(&|a, b| keys[a] == keys[b] || names.value(keys[a]) == names.value(keys[b]));
+    }
+    let Some(names) = metrics.as_string_opt::<i32>() else { return vec![0] };
+    starts(&|a, b| names.value(a) == names.value(b))
 }
 
 fn missing(column: &str) -> ParquetError {

@@ -56,10 +56,11 @@ fn times_as_other_writers_put_them() {
 #[test]
 fn data_paths_are_unique_and_in_order_of_time() {
     let clock = ManualClock::at_ms(1_795_000_000_000);
-    let first = new_data_path(&clock, 20_779);
-    let second = new_data_path(&clock, 20_779);
+    let names = FileNames::default();
+    let first = names.next_path(&clock, 20_779);
+    let second = names.next_path(&clock, 20_779);
     clock.advance_ms(5);
-    let third = new_data_path(&clock, 20_779);
+    let third = names.next_path(&clock, 20_779);
     assert!(first.starts_with("day=2026-11-22/") && first.ends_with(".parquet"), "{first}");
     assert_ne!(first, second);
     assert!(first < third && second < third);

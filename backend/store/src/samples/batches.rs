@@ -67,7 +67,7 @@ fn add(file: &DataFile, batch: &RecordBatch, job: &Job, parts: &mut [Vec<Part>])
                     found.push(values.value(i));
                 }
             }
-            job.budget.take(timestamps.len())?;
+            job.options.budget.take(timestamps.len())?;
             parts[position].push(Part::of(timestamps, found));
         }
         row = end;

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Schema, TimeUnit};
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::column::reader::ColumnReaderImpl;
-use parquet::data_type::{DataType as ColumnType, DoubleType, Int64Type};
+use parquet::data_type::{DataType as ColumnType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
@@ -19,6 +19,7 @@ use super::Job;
 use super::merge::Part;
 use super::pages::{GroupRows, locations};
 use super::pieces::Pieces;
+use super::values::Values;
 
 /// Ids looked at at once; they stay in the nearest cache.
 const IDS_AT_ONCE: usize = 8 << 10;
@@ -99,7 +100,7 @@ pub(super) fn decode(
     let mut ids = Column::<Int64Type>::open(footer, rows.group, layout.tsid, &pieces)?;
     let runs = wanted_runs(&mut ids, rows, job)?;
     let mut times = Column::<Int64Type>::open(footer, rows.group, layout.ts, &pieces)?;
-    let mut values = Column::<DoubleType>::open(footer, rows.group, layout.value, &pieces)?;
+    let mut values = Values::open(footer, rows.group, layout.value, &pieces)?;
     let mut scratch = Vec::new();
     let mut parts = Vec::with_capacity(runs.len());
     for (i, run) in runs.into_iter().enumerate() {
@@ -117,12 +118,7 @@ pub(super) fn decode(
 }
 
 /// The samples of a run that lie in the range of time; `times` are those of its rows, in microseconds.
-fn read_run(
-    run: &Run,
-    times: &[i64],
-    values: &mut Column<DoubleType>,
-    job: &Job,
-) -> Result<Part, DecodeError> {
+fn read_run(run: &Run, times: &[i64], values: &mut Values, job: &Job) -> Result<Part, DecodeError> {
     let (start_us, end_us) = job.range_us();
     if !times.is_sorted() {
         return read_unsorted_run(run, times, values, job);
@@ -132,7 +128,7 @@ fn read_run(
     if first >= end {
         return Ok(Part::default());
     }
-    job.budget.take(end - first)?;
+    job.options.budget.take(end - first)?;
     let timestamps = times[first..end].iter().map(|us| us.div_euclid(1_000)).collect();
     let mut found = Vec::with_capacity(end - first);
     values.read(run.rows.start + first..run.rows.start + end, &mut found)?;
@@ -140,19 +136,14 @@ fn read_run(
 }
 
 /// The same for files of others, whose order is not known.
-fn read_unsorted_run(
-    run: &Run,
-    times: &[i64],
-    values: &mut Column<DoubleType>,
-    job: &Job,
-) -> Result<Part, DecodeError> {
+fn read_unsorted_run(run: &Run, times: &[i64], values: &mut Values, job: &Job) -> Result<Part, DecodeError> {
     let (start_us, end_us) = job.range_us();
     let mut all = Vec::with_capacity(times.len());
     values.read(run.rows.clone(), &mut all)?;
     let samples = times.iter().zip(all).filter(|(time, _)| (start_us..=end_us).contains(*time));
     let (timestamps, found): (Vec<i64>, Vec<f64>) =
         samples.map(|(time, value)| (time.div_euclid(1_000), value)).unzip();
-    job.budget.take(timestamps.len())?;
+    job.options.budget.take(timestamps.len())?;
     Ok(Part::of(timestamps, found))
 }
 
@@ -203,15 +194,15 @@ fn run_length(ids: &[i64]) -> usize {
     whole + ids[whole..].iter().take_while(|id| **id == first).count()
 }
 
-/// Reads rows of one column, forward.
-struct Column<T: ColumnType> {
+/// Reads rows of one column, forward, by way of the Parquet library.
+pub(super) struct Column<T: ColumnType> {
     reader: ColumnReaderImpl<T>,
     /// The next row.
     row: usize,
 }
 
 impl<T: ColumnType> Column<T> {
-    fn open(
+    pub(super) fn open(
         footer: &ParquetMetaData,
         group: usize,
         column: usize,
@@ -226,7 +217,7 @@ impl<T: ColumnType> Column<T> {
     }
 
     /// Appends the values of `rows`, which must not lie before those read already.
-    fn read(&mut self, rows: Range<usize>, values: &mut Vec<T::T>) -> Result<(), ParquetError> {
+    pub(super) fn read(&mut self, rows: Range<usize>, values: &mut Vec<T::T>) -> Result<(), ParquetError> {
         let skip = rows.start.saturating_sub(self.row);
         if skip > 0 && self.reader.skip_records(skip)? != skip {
             return Err(ParquetError::EOF("a column has fewer rows than its row group".to_owned()));

@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
 use crate::catalog::DataFile;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::paths::DAY_US;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;

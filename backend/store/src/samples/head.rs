@@ -44,6 +44,6 @@ fn part(series: &Series, job: &Job) -> Result<Part> {
         timestamps.push(timestamp_ms);
         values.push(value);
     }
-    job.budget.take(timestamps.len())?;
+    job.options.budget.take(timestamps.len())?;
     Ok(Part::of(timestamps, values))
 }

@@ -194,7 +194,6 @@ async fn record_batches_give_what_columns_give() {
         wanted: Arc::new(Wanted::new(&series)),
         start_ms: start + 5_500,
         end_ms: start + 900_000,
-        budget: Arc::new(Budget { limit: usize::MAX, used: AtomicUsize::new(0) }),
         options: SampleOptions::default(),
     };
     let mut parts = vec![Vec::new(); series.len()];
@@ -215,7 +214,8 @@ async fn readings_end_at_their_limit_or_when_they_are_called_off() {
         let (snapshot, series) = (snapshot.clone(), series.clone());
         async move { snapshot.read_samples(&series, start, start + DAY_MS, &options).await }
     };
-    let limited = |samples_max| SampleOptions { samples_max, ..SampleOptions::default() };
+    let limited =
+        |limit| SampleOptions { budget: Arc::new(SampleBudget::new(limit)), ..SampleOptions::default() };
     assert_eq!(read(limited(10_000)).await.unwrap().stats.samples, 10_000);
     assert!(matches!(read(limited(9_999)).await, Err(Error::TooManySamples { limit: 9_999 })));
     let asked = Arc::new(AtomicUsize::new(0));

@@ -8,14 +8,14 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use super::bloom::Bloom;
 use super::sidecar::{Sidecar, Subject};
 use super::tokenizer::Tokenizer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tables::Table;
 
 /// Columns whose tokens are indexed; of the map its values. In the order of the file.
 pub(super) const COLUMNS: [&str; 4] = ["body", "attributes", "trace_id", "span_id"];
 /// Distinct tokens of a file, summed over its row groups, above which the file gets no filter of its own: the
 /// hashes are held until the end, 8 bytes each.
-const FILE_TOKENS_MAX: usize = 16 << 20;
+const FILE_TOKENS_MAX: usize = 8 << 20;
 
 /// Takes in the rows of a file in order, row group by row group.
 #[derive(Debug)]
@@ -45,21 +45,37 @@ impl Default for Collector {
 }
 
 impl Collector {
+    /// Takes in the rows of `batch` after they were written. `group_rows`: rows of the row groups that are
+    /// complete by now; those known before come first.
+    pub(crate) fn written(&mut self, batch: &RecordBatch, group_rows: &[u64]) -> Result<()> {
+        let mut taken = 0;
+        for rows in group_rows.get(self.group_rows.len()..).unwrap_or_default() {
+            let missing = usize::try_from(rows.saturating_sub(self.rows)).unwrap_or(usize::MAX);
+            let count = missing.min(batch.num_rows() - taken);
+            self.rows(&batch.slice(taken, count))?;
+            taken += count;
+            self.end_group();
+        }
+        self.rows(&batch.slice(taken, batch.num_rows() - taken))
+    }
+
     /// Takes in rows of the row group that is open. `batch` has the columns body, attributes, trace_id and
     /// span_id, and may have others.
     pub(crate) fn rows(&mut self, batch: &RecordBatch) -> Result<()> {
         for name in COLUMNS {
-            let schema = batch.schema_ref();
-            let column = batch.column(schema.index_of(name)?);
-            match column.as_map_opt() {
+            let column = batch.column(batch.schema_ref().index_of(name)?);
+            let texts = match column.as_map_opt() {
                 Some(map) => {
                     // A slice of a map array still has the values of all rows.
                     let offsets = map.value_offsets();
                     let (start, end) = (offsets[0] as usize, offsets[map.len()] as usize);
-                    self.strings(&map.values().as_string::<i32>().slice(start, end - start));
+                    map.values().slice(start, end - start)
                 }
-                None => self.strings(column.as_string::<i32>()),
-            }
+                None => Arc::clone(column),
+            };
+            let reason = || format!("the column `{name}` is not text");
+            let misfit = || Error::Schema { table: Table::Logs.name(), reason: reason() };
+            self.strings(texts.as_string_opt().ok_or_else(misfit)?);
         }
         self.rows += batch.num_rows() as u64;
         Ok(())
@@ -108,34 +124,20 @@ impl Collector {
     }
 }
 
-/// The filters of a file written from `batches` in row groups of `group_rows` rows; `None` for tables that
-/// have none.
-pub(crate) fn of_batches(
-    table: Table,
-    batches: &[RecordBatch],
-    group_rows: &[u64],
-    subject: Subject,
-) -> Result<Option<Sidecar>> {
-    if table != Table::Logs || group_rows.is_empty() {
-        return Ok(None);
-    }
+/// The filters of a file of `batches` in row groups of `group_rows` rows.
+pub(super) fn of_batches(batches: &[RecordBatch], group_rows: &[u64], subject: Subject) -> Result<Sidecar> {
     let mut collector = Collector::default();
-    let mut rest = batches.iter().cloned();
-    let mut current: Option<RecordBatch> = None;
-    for rows in group_rows {
-        let mut wanted = usize::try_from(*rows).unwrap_or(usize::MAX);
-        while wanted > 0 {
-            let Some(batch) = current.take().or_else(|| rest.next()) else { break };
-            let count = wanted.min(batch.num_rows());
-            collector.rows(&batch.slice(0, count))?;
-            wanted -= count;
-            if count < batch.num_rows() {
-                current = Some(batch.slice(count, batch.num_rows() - count));
-            }
-        }
-        collector.end_group();
+    let mut seen = 0;
+    for batch in batches {
+        seen += batch.num_rows() as u64;
+        let mut end = 0;
+        let complete = group_rows.iter().take_while(|rows| {
+            end += **rows;
+            end <= seen
+        });
+        collector.written(batch, &group_rows[..complete.count()])?;
     }
-    Ok(Some(collector.finish(subject)))
+    Ok(collector.finish(subject))
 }
 
 /// For measuring: bytes of the sidecar of these rows in row groups of `group_rows` rows.
@@ -145,8 +147,7 @@ pub fn sidecar_bytes(batches: &[RecordBatch], group_rows: u64) -> Result<usize> 
     let group_rows = group_rows.max(1);
     let mut groups = vec![group_rows; (rows / group_rows) as usize];
     groups.extend(Some(rows % group_rows).filter(|rest| *rest > 0));
-    let sidecar = of_batches(Table::Logs, batches, &groups, Subject { size: 0, crc32c: 0 })?;
-    Ok(sidecar.map_or(0, |sidecar| sidecar.encode().len()))
+    Ok(of_batches(batches, &groups, Subject { size: 0, crc32c: 0 })?.encode().len())
 }
 
 /// Distinct hashes: open addressing with linear probing, at most half full.

@@ -72,7 +72,7 @@ async fn of_two_that_remove_the_same_file_one_is_told() {
     log.commit(&mut one, Change { adds: vec![add("a".into())], ..Change::default() }).await.unwrap();
     let mut two = log.load().await.unwrap().unwrap();
     let change =
-        |name: &str| Change { adds: vec![add(name.to_owned())], removes: vec![remove("a", 1)], txn: None };
+        |name: &str| Change { adds: vec![add(name.to_owned())], removes: vec![remove("a", 1)], txn: None, ..Change::default() };
     log.commit(&mut one, change("b")).await.unwrap();
     let error = log.commit(&mut two, change("c")).await.unwrap_err();
     assert!(matches!(error, Error::Conflict { .. }), "{error}");
@@ -90,7 +90,7 @@ async fn a_commit_of_the_same_application_in_between_is_told() {
     let change = |name: &str, version| Change {
         adds: vec![add(name.to_owned())],
         removes: vec![],
-        txn: txn("ingest", version),
+        txn: txn("ingest", version), ..Change::default()
     };
     log.commit(&mut one, change("a", 5)).await.unwrap();
     let error = log.commit(&mut two, change("b", 9)).await.unwrap_err();
@@ -104,7 +104,7 @@ async fn a_commit_says_who_made_it_and_how() {
     let (objects, _) = memory();
     let log = log_on(Arc::<InMemory>::clone(&objects), noon());
     let mut state = log.create().await.unwrap();
-    let change = Change { adds: vec![add("a".into())], removes: vec![], txn: txn("ingest", 3) };
+    let change = Change { adds: vec![add("a".into())], removes: vec![], txn: txn("ingest", 3), ..Change::default() };
     log.commit(&mut state, change).await.unwrap();
     let bytes = objects.get(&log.commit_key(1)).await.unwrap().bytes().await.unwrap();
     let lines = decode(&bytes).unwrap();
@@ -251,7 +251,7 @@ async fn write(log: TableLog, writer: usize) -> BTreeMap<String, bool> {
     };
     for i in 1..=6 {
         let path = format!("{app}-{i}");
-        let change = Change { adds: vec![add(path.clone())], removes: vec![], txn: txn(&app, i) };
+        let change = Change { adds: vec![add(path.clone())], removes: vec![], txn: txn(&app, i), ..Change::default() };
         let done = loop {
             if state.watermark(&app) == Some(i) {
                 break true;

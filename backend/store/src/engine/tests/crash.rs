@@ -147,7 +147,7 @@ async fn a_commit_of_the_last_run_that_arrives_after_the_start_is_not_doubled() 
     zombie.flush().await.unwrap();
     kill(zombie).await;
     Census::of(&store.snapshot()).await.check(&[0, 1, 2, 3, 4, 5], &[], "before the flush");
-    store.inner.apply_retention().await.unwrap();
+    store.inner.apply_retention(None).await.unwrap();
     Census::of(&store.snapshot()).await.check(&[0, 1, 2, 3, 4, 5], &[], "files looked at in between");
     store.append(everything(6, rig.now_ms())).await.unwrap();
     store.flush().await.unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
 use crate::duplicates::wins;
-use crate::parquet_file::WriteProfile;
+use crate::parquet_file::{FileTags, WriteProfile};
 use crate::paths::DAY_US;
 use crate::testing::sorted;
 
@@ -155,7 +155,8 @@ async fn merged(
         batches.extend(read.try_collect::<Vec<_>>().await.unwrap());
     }
     let rows = arrow::compute::concat_batches(&table.file_schema(), &batches).unwrap();
-    let written = catalog.write_file(table, day, vec![sorted(table, &rows)], WriteProfile::Compacted).await;
+    let (rows, tags) = (vec![sorted(table, &rows)], FileTags { level: 1, may_repeat: true });
+    let written = catalog.write_file(table, day, rows, WriteProfile::Compacted, tags).await;
     (vec![written.unwrap()], files)
 }
 
@@ -250,7 +251,7 @@ async fn move_about(seed: u64) -> (u64, u64) {
                 "time passes"
             }
             14 if rng.one_in(3) => {
-                store.inner.apply_retention().await.unwrap();
+                store.inner.apply_retention(None).await.unwrap();
                 let today = rig.now_ms().div_euclid(DAY_MS);
                 let mut kept = std::mem::take(&mut model);
                 let probes = kept.probes.clone();

@@ -1,7 +1,8 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::testing::{Dice, random_rows};
+use crate::parquet_file::{WriteProfile, encode};
+use crate::testing::{Dice, random_rows, sorted};
 use crate::tokens::tokens_of_word;
 
 const SUBJECT: Subject = Subject { size: 1, crc32c: 2 };
@@ -39,7 +40,7 @@ fn every_row_group_holds_the_tokens_of_its_rows_and_the_file_holds_all() {
     let dice = Dice::new(7);
     let batches: Vec<RecordBatch> = [130, 1, 0, 70].map(|rows| random_rows(Table::Logs, rows, &dice)).into();
     for groups in [vec![201], vec![100, 100, 1], vec![1, 130, 70]] {
-        let sidecar = of_batches(Table::Logs, &batches, &groups, SUBJECT).unwrap().unwrap();
+        let sidecar = of_batches(&batches, &groups, SUBJECT).unwrap();
         assert_eq!(*sidecar.group_rows, groups);
         let filter_of = |row: u64| {
             let mut before = 0;
@@ -64,7 +65,27 @@ fn every_row_group_holds_the_tokens_of_its_rows_and_the_file_holds_all() {
 }
 
 #[test]
-fn other_tables_have_no_filters() {
+fn other_columns_are_refused() {
     let batch = random_rows(Table::Probes, 5, &Dice::new(1));
-    assert_eq!(of_batches(Table::Probes, &[batch], &[5], SUBJECT).unwrap(), None);
+    assert!(of_batches(&[batch], &[5], SUBJECT).is_err());
+}
+
+#[test]
+fn groups_end_where_the_writer_ends_them() {
+    let dice = Dice::new(3);
+    let batches: Vec<RecordBatch> =
+        [90_000, 90_000, 5].map(|rows| random_rows(Table::Logs, rows, &dice)).into();
+    let all = arrow::compute::concat_batches(&Table::Logs.file_schema(), &batches).unwrap();
+    let all = sorted(Table::Logs, &all);
+    let pieces = [all.slice(0, 100_000), all.slice(100_000, 80_005)];
+    let tokens = encode(Table::Logs, &pieces, WriteProfile::Flush).unwrap().tokens.unwrap();
+    assert_eq!(*tokens.group_rows, [131_072, 48_933]);
+    let expect = of_batches(&pieces, &tokens.group_rows, tokens.subject).unwrap();
+    assert!(tokens == expect);
+    assert!(
+        encode(Table::Probes, &[random_rows(Table::Probes, 5, &dice)], WriteProfile::Flush)
+            .unwrap()
+            .tokens
+            .is_none()
+    );
 }

@@ -122,14 +122,9 @@ async fn a_sidecar_that_cannot_be_written_costs_nothing_but_time() {
     let (objects, prefix) = memory();
     let catalog = again(&objects).await;
     let index = TokenIndex::default();
-    let sidecar = collect::of_batches(
-        Table::Logs,
-        &[lines(["one line".to_owned()])],
-        &[1],
-        Subject { size: 1, crc32c: 1 },
-    );
+    let subject = Subject { size: 1, crc32c: 1 };
+    let sidecar = collect::of_batches(&[lines(["one line".to_owned()])], &[1], subject).unwrap();
     let no_data_file = Path::from("elsewhere/file.parquet");
-    let sidecar = sidecar.unwrap().unwrap();
     assert!(!load::write(&index, objects.as_ref(), &prefix, &no_data_file, &sidecar).await);
     assert_eq!(index.stats().sidecar_failures_total, 1);
     // A store that refuses sidecars alone.
@@ -215,17 +210,14 @@ async fn vacuum_takes_sidecars_whose_file_is_gone() {
     let today = crate::paths::day_of_us(model::Clock::now_ms(clock.as_ref()) * 1_000);
     commit(&catalog, today, "alpha", WriteProfile::Compacted).await;
     let old = commit(&catalog, today - 9, "beta", WriteProfile::Compacted).await;
-    let never_committed = vec![lines(["never committed".to_owned()])];
-    let tags = FileTags { level: 1, may_repeat: false };
-    catalog.write_file(Table::Logs, today, never_committed, WriteProfile::Compacted, tags).await.unwrap();
     let stray = Path::from("team/atl/_index/logs/day=2020-01-01/stray.tbf");
     objects.put(&stray, "stray".into()).await.unwrap();
     objects.put(&Path::from("team/atl/_index/logs/notes.txt"), "by hand".into()).await.unwrap();
-    assert_eq!(sidecars(&objects).await.len(), 5);
+    assert_eq!(sidecars(&objects).await.len(), 4);
     assert_eq!(catalog.vacuum(VACUUM_GRACE_MIN).await.unwrap().sidecars, 0, "all are young");
     clock.advance_ms(3 * 3_600_000);
     catalog.apply_retention(Table::Logs, 5).await.unwrap();
-    assert_eq!(catalog.vacuum(VACUUM_GRACE_MIN).await.unwrap().sidecars, 2, "the stray and the uncommitted");
+    assert_eq!(catalog.vacuum(VACUUM_GRACE_MIN).await.unwrap().sidecars, 1, "the stray");
     assert_eq!(catalog.tokens().stats().files, 1, "the file past its time is forgotten");
     clock.advance_ms(2 * 3_600_000);
     let report = catalog.vacuum(VACUUM_GRACE_MIN).await.unwrap();
@@ -252,7 +244,7 @@ fn imagined(day: i32, name: &str, groups: u64, rows: u64) -> (Arc<DataFile>, Sid
     let bodies = (0..groups * rows).map(|i| format!("{name} group{} row{i}{name}", i / rows));
     let subject = Subject { size: file.size, crc32c: 7 };
     let counts = vec![rows; groups as usize];
-    let sidecar = collect::of_batches(Table::Logs, &[lines(bodies)], &counts, subject).unwrap().unwrap();
+    let sidecar = collect::of_batches(&[lines(bodies)], &counts, subject).unwrap();
     (Arc::new(file), sidecar)
 }
 
