@@ -121,10 +121,10 @@ async fn answers_are_the_same_without_the_index() {
     }
     let stats = fixture.store.stats().tokens;
     assert!(stats.pruned_files_total > 150, "{stats:?}");
-    assert!(stats.asked_files_total > stats.pruned_files_total + 50, "{stats:?}");
+    assert!(stats.asked_files_total >= stats.pruned_files_total + 20, "{stats:?}");
     assert_eq!(stats.unknown_files_total, 0);
     let found = with.iter().filter(|answer| answer.lines().count() > 4).count();
-    assert!(found > 40, "{found} queries find something");
+    assert!(found > 20, "{found} queries find something");
     fixture.store.catalog().tokens().set_bytes_max(0);
     for (query, with) in queries.iter().zip(with) {
         assert_eq!(fixture.text(query).await, with, "{query}");
