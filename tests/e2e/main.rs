@@ -16,5 +16,7 @@ mod hostile;
 mod interop;
 mod prom_api;
 mod real_exporters;
+mod remote_write;
 mod sql_api;
 mod sql_limits;
+mod store_commands;

@@ -32,7 +32,7 @@ use crate::functions;
 use crate::hint::{did_you_mean, list};
 use crate::plan_thread;
 use crate::pool::QueryPool;
-use crate::prom::PromEngine;
+use crate::prom::{PromConfig, PromEngine};
 use crate::sandbox::{self, Checked};
 use crate::scan::{Reading, STORE_URL};
 use crate::workers::Workers;
@@ -82,7 +82,8 @@ impl Engine {
             .map_err(unusable)?;
         let admission = Admission::new(config.max_concurrent, config.queue_timeout);
         let workers = Workers::start()?;
-        let prom = PromEngine::new(config.prom.clone(), workers.clone());
+        let prom = PromConfig { ledger: config.ledger.clone(), ..config.prom.clone() };
+        let prom = PromEngine::new(prom, workers.clone());
         Ok(Engine(Arc::new(Inner { config, snapshots, admission, runtime, workers, prom })))
     }
 

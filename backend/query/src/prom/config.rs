@@ -1,6 +1,9 @@
 //! What a PromQL query may use up, and how one query is asked for.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use store::memory::Ledger;
 
 /// Limits of the engine; the defaults are those of Prometheus where it has one.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub struct PromConfig {
     pub threads: usize,
     /// Bytes of answers to range queries kept for the next ones; 0 keeps none.
     pub result_cache: usize,
+    /// The account of the process's memory, which samples are taken from.
+    pub ledger: Option<Arc<Ledger>>,
     /// Tell counters by the label `__type__` rather than by the metric's name.
     pub type_and_unit_labels: bool,
 }
@@ -39,18 +44,21 @@ impl Default for PromConfig {
             waiting_max: 160,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             result_cache: 16 << 20,
+            ledger: None,
             type_and_unit_labels: false,
         }
     }
 }
 
 /// Bytes a sample takes in memory.
-const SAMPLE_BYTES: usize = 16;
+pub(super) const SAMPLE_BYTES: usize = 16;
 
 impl PromConfig {
     /// Samples a query may read.
     pub(super) fn samples_read_max(&self) -> usize {
-        self.samples_max.min(self.memory_limit / SAMPLE_BYTES)
+        let available = self.ledger.as_ref().map_or(u64::MAX, |ledger| ledger.available());
+        let bytes = self.memory_limit.min(usize::try_from(available).unwrap_or(usize::MAX));
+        self.samples_max.min(bytes / SAMPLE_BYTES)
     }
 }
 

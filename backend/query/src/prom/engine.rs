@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
-use promql::{Engine, EngineOptions, Interrupt, QueryTime};
+use model::Matcher;
+use promql::{Engine, EngineOptions, Hints, Interrupt, Prefetched, QueryTime, Selection, SeriesData};
 use store::Snapshot;
+use store::memory::Held;
 use store::samples::{SampleBudget, SampleOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
@@ -15,7 +17,7 @@ use tokio::task::JoinHandle;
 use super::answer::{PromAnswer, PromStats};
 use super::cache::ResultCache;
 use super::cached::CachedRange;
-use super::config::{PromConfig, PromOptions};
+use super::config::{PromConfig, PromOptions, SAMPLE_BYTES};
 use super::error::{IN_EXECUTION, IN_QUEUE, PromError};
 use super::fetch::{FetchLimits, fetch, milliseconds};
 use crate::workers::Workers;
@@ -94,6 +96,42 @@ impl PromEngine {
         options: &PromOptions,
     ) -> Result<PromAnswer, PromError> {
         check_time(time)?;
+        let (run, guard) = self.start(snapshot, query, time, options);
+        let answer = self.on_workers(run.run()).await;
+        drop(guard);
+        answer
+    }
+
+    /// Series that satisfy all `matchers` with their samples from `start_ms` to `end_ms`, both inclusive, as
+    /// they are stored: stale markers included.
+    pub async fn samples(
+        &self,
+        snapshot: Arc<Snapshot>,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Result<Vec<Arc<SeriesData>>, PromError> {
+        let options = PromOptions::default();
+        let (run, guard) = self.start(snapshot, "", QueryTime::Instant { time_ms: end_ms }, &options);
+        let (matchers, hints) = (matchers.into(), Hints::default());
+        let selection = Selection { id: 0, matchers, start_ms, end_ms, hints };
+        let series = self.on_workers(async move {
+            let _permit = run.engine.enter(run.stop.deadline).await?;
+            let (mut data, _) = run.fetch(&[selection]).await?;
+            Ok(data.0.pop().unwrap_or_default())
+        });
+        let series = series.await;
+        drop(guard);
+        series
+    }
+
+    fn start(
+        &self,
+        snapshot: Arc<Snapshot>,
+        query: &str,
+        time: QueryTime,
+        options: &PromOptions,
+    ) -> (Run, CancelOnDrop) {
         let timeout = options.timeout.map_or(self.0.config.timeout, |t| t.min(self.0.config.timeout));
         let stop = Arc::new(Stop { deadline: Instant::now() + timeout, canceled: AtomicBool::new(false) });
         let guard = CancelOnDrop(Arc::clone(&stop));
@@ -105,9 +143,7 @@ impl PromEngine {
             time,
             stop,
         };
-        let answer = self.on_workers(run.run()).await;
-        drop(guard);
-        answer
+        (run, guard)
     }
 
     /// Fails where `query` could not be evaluated at this time whatever the data.
@@ -194,16 +230,12 @@ impl Run {
         let asked = Instant::now();
         let permit = self.engine.enter(self.stop.deadline).await?;
         let queue_ms = milliseconds(asked.elapsed());
-        let limits = self.limits();
-        let fetching = fetch(&self.snapshot, prepared.selections(), &limits);
-        let (data, stats) = match tokio::time::timeout_at(self.stop.deadline.into(), fetching).await {
-            Ok(fetched) => fetched.map_err(|error| self.stop.explain(error))?,
-            Err(_) => return Err(PromError::Timeout(IN_EXECUTION)),
-        };
+        let (data, stats) = self.fetch(prepared.selections()).await?;
+        let held = self.hold(stats.samples)?;
         let stop = Arc::clone(&self.stop);
         let evaluated = tokio::task::spawn_blocking(move || {
-            // The place is free again when the work has ended, whoever waits for it.
-            let _permit = permit;
+            // The place and the memory are free again when the work has ended, whoever waits for it.
+            let (_permit, _held) = (permit, held);
             let started = Instant::now();
             let answer = prepared.evaluate(&data, &|| stop.interrupt())?;
             Ok::<_, PromError>((answer, milliseconds(started.elapsed())))
@@ -212,6 +244,21 @@ impl Run {
         let (answer, eval_ms) = evaluated.await.map_err(|_| failed())??;
         let stats = PromStats { queue_ms, eval_ms, ..stats };
         Ok(PromAnswer { value: answer.value, annotations: answer.annotations, stats })
+    }
+
+    async fn fetch(&self, selections: &[Selection]) -> Result<(Prefetched, PromStats), PromError> {
+        let limits = self.limits();
+        let fetching = fetch(&self.snapshot, selections, &limits);
+        match tokio::time::timeout_at(self.stop.deadline.into(), fetching).await {
+            Ok(fetched) => fetched.map_err(|error| self.stop.explain(error)),
+            Err(_) => Err(PromError::Timeout(IN_EXECUTION)),
+        }
+    }
+
+    /// Accounts for samples read in the process's memory, where there is such an account.
+    fn hold(&self, samples: usize) -> Result<Option<Held>, PromError> {
+        let Some(ledger) = &self.engine.config().ledger else { return Ok(None) };
+        ledger.hold((samples * SAMPLE_BYTES) as u64).map(Some).ok_or(PromError::OutOfMemory)
     }
 
     fn limits(&self) -> FetchLimits {

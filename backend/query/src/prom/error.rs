@@ -58,6 +58,9 @@ pub enum PromError {
         /// The limit.
         limit: usize,
     },
+    /// The process has no memory left for it.
+    #[error("the query needs more memory than the process has left")]
+    OutOfMemory,
     /// Its time was up during this.
     #[error("query timed out in {0}")]
     Timeout(&'static str),
@@ -95,7 +98,7 @@ impl PromError {
             }
             PromError::Timeout(_) => PromErrorType::Timeout,
             PromError::Canceled(_) => PromErrorType::Canceled,
-            PromError::Busy { .. } => PromErrorType::Unavailable,
+            PromError::Busy { .. } | PromError::OutOfMemory => PromErrorType::Unavailable,
             PromError::Store(_) | PromError::Internal(_) => PromErrorType::Internal,
         }
     }

@@ -9,6 +9,7 @@ mod metadata;
 mod parameters;
 mod push;
 mod query;
+mod read;
 mod select;
 mod status;
 mod syntax;
@@ -64,6 +65,7 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/api/v1/{*path}", any(unknown))
         .route("/federate", get(federate::federate))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .route("/api/v1/read", read::route())
         .route("/api/v1/write", push::route())
 }
 

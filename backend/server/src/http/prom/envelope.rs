@@ -58,6 +58,10 @@ impl PromError {
         PromError { kind, message: message.into() }
     }
 
+    pub(crate) fn internal(message: impl Into<String>) -> PromError {
+        PromError::new(ErrorType::Internal, message)
+    }
+
     pub(crate) fn bad_data(message: impl Into<String>) -> PromError {
         PromError::new(ErrorType::BadData, message)
     }

@@ -90,6 +90,14 @@ async fn store(app: &App, version: Version, decoded: Decoded) -> Response {
     let Decoded { mut batch, refused } = decoded;
     batch.source = SOURCE.to_owned();
     let mut faults = Vec::new();
+    // There is no table for either yet. Exemplars are extras that a receiver may leave out; a histogram lost is
+    // data lost, and the sender must hear of it.
+    let histograms = std::mem::take(&mut batch.histograms).len();
+    batch.exemplars.clear();
+    (written.histograms, written.exemplars) = (0, 0);
+    if histograms > 0 {
+        faults.push(format!("{histograms} native histograms refused: they cannot be stored yet"));
+    }
     if !refused.is_empty() {
         faults.push(refused.to_string());
     }
