@@ -345,6 +345,7 @@ impl Leadership {
         let (lost, end) = (CancellationToken::new(), CancellationToken::new());
         let epoch = record.epoch;
         let keeper = Keeper { lease, record, version };
+        keeper.note_held();
         let task = tokio::spawn(keeper.run(lost.clone(), end.clone()));
         let renewal = Some(Renewal { end: end.drop_guard(), task });
         Leadership { epoch: Some(epoch), lost, renewal, _turn: turn }
@@ -391,11 +392,11 @@ impl Keeper {
         let lease = Arc::clone(&self.lease);
         let kept = async {
             loop {
-                lease.held_until_ms.store(self.stop_ms(), Relaxed);
                 tokio::time::sleep(lease.settings.ttl / 3).await;
                 if !self.renew().await {
                     return;
                 }
+                self.note_held();
             }
         };
         let was_lost = end.run_until_cancelled(kept).await.is_some();
@@ -407,6 +408,10 @@ impl Keeper {
         } else {
             self.give_back().await;
         }
+    }
+
+    fn note_held(&self) {
+        self.lease.held_until_ms.store(self.stop_ms(), Relaxed);
     }
 
     /// When to stop at the latest.

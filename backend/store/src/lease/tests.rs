@@ -132,9 +132,10 @@ async fn a_leader_that_cannot_renew_stops_before_another_may_begin() {
         () = leadership.lost().cancelled() => {}
         () = tokio::time::sleep(Duration::from_secs(300)) => panic!("it leads for ever"),
     }
-    let lost_after = start.elapsed();
-    assert!(lost_after > Duration::from_secs(20) && lost_after <= Duration::from_secs(30), "{lost_after:?}");
-    assert_eq!(a.stats().lost_total, 1);
+    assert!(start.elapsed() > Duration::from_secs(20), "a single failure is not the end");
+    faulty.switch(false);
+    assert_eq!(holder(b.acquire(0).await), "a", "its time is not over yet");
+    assert_eq!((a.stats().lost_total, a.stats().held), (1, false));
     tokio::time::sleep(LATE_MAX + Duration::from_secs(60)).await;
     assert!(b.acquire(0).await.unwrap().epoch() > Some(1));
 }
@@ -156,7 +157,12 @@ async fn no_two_lead_at_once_on_a_failing_store() {
                 for life in 0..8 {
                     let lease = lease(&faulty, &format!("{number}-{life}"), Arc::<TokioClock>::clone(&clock));
                     tokio::time::sleep(Duration::from_secs(3 + number as u64)).await;
-                    let Ok(leadership) = lease.acquire_waiting(0).await else { continue };
+                    let leadership = loop {
+                        match lease.acquire_waiting(0).await {
+                            Ok(leadership) => break leadership,
+                            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                        }
+                    };
                     {
                         let mut leading = lock(&leading);
                         assert!(!leading.0, "seed {seed}: two lead at once");

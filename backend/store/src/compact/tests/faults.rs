@@ -4,7 +4,11 @@ use super::*;
 
 /// Writers append and compactors merge at once; readers look all the time. Every sample is there exactly once
 /// in every look, also where requests fail, get lost and come late.
-async fn appends_and_compactions(objects: Arc<dyn ObjectStore>, inner: Arc<dyn ObjectStore>, seed: u64) {
+async fn appends_and_compactions(
+    objects: Arc<dyn ObjectStore>,
+    inner: Arc<dyn ObjectStore>,
+    seed: u64,
+) -> CompactionReport {
     let opened = |objects: &Arc<dyn ObjectStore>| {
         let objects = Arc::clone(objects);
         async move {
@@ -78,8 +82,10 @@ async fn appends_and_compactions(objects: Arc<dyn ObjectStore>, inner: Arc<dyn O
         }
         looks
     };
-    let ((), one, two, looks) = tokio::join!(writer, merging(0), merging(1), reader);
-    assert!(looks > 3 && one.jobs + two.jobs > 0, "seed {seed}: {one:?} {two:?} {looks} looks");
+    let ((), mut one, two, looks) = tokio::join!(writer, merging(0), merging(1), reader);
+    assert!(looks > 3, "seed {seed}: {looks} looks");
+    one.add(&two);
+    one
 }
 
 #[tokio::test]
@@ -87,7 +93,8 @@ async fn readers_see_every_row_once_while_writers_append_and_merge() {
     for seed in 0..seeds(3) {
         let (objects, _) = memory();
         let objects: Arc<dyn ObjectStore> = objects;
-        appends_and_compactions(Arc::clone(&objects), Arc::clone(&objects), seed).await;
+        let merged = appends_and_compactions(Arc::clone(&objects), Arc::clone(&objects), seed).await;
+        assert!(merged.jobs > 0, "seed {seed}: {merged:?}");
         let catalog = open(objects, long_after()).await;
         assert_eq!(all_samples(&catalog).await.len(), 48);
     }
@@ -95,24 +102,26 @@ async fn readers_see_every_row_once_while_writers_append_and_merge() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_lost_or_doubled_on_a_failing_store() {
-    let mut faults = 0;
+    let (mut faults, mut merged) = (0, CompactionReport::default());
     for seed in 0..seeds(6) {
         let (objects, _) = memory();
         let inner: Arc<dyn ObjectStore> = objects;
         let faulty = Arc::new(FaultyStore::new(Arc::clone(&inner), seed, 12));
         let objects: Arc<dyn ObjectStore> = Arc::<FaultyStore>::clone(&faulty);
-        appends_and_compactions(objects, Arc::clone(&inner), seed).await;
+        merged.add(&appends_and_compactions(objects, Arc::clone(&inner), seed).await);
         faulty.switch(false);
         // Commits thought lost may arrive now.
         tokio::time::sleep(LATE_MAX).await;
         let catalog = open(inner, long_after()).await;
         assert_eq!(all_samples(&catalog).await.len(), 48, "seed {seed}");
         compact(&catalog, &compactor(), true).await;
-        assert_eq!(catalog.files().table(Table::Metrics).len(), 1, "seed {seed}");
+        // Small limits may leave several files of the last level, which are not merged with each other again.
+        let files = catalog.files();
+        assert!(files.table(Table::Metrics).iter().all(|file| file.tags.level == LEVEL_DAY), "seed {seed}");
         assert_eq!(all_samples(&catalog).await.len(), 48, "seed {seed}");
         faults += faulty.faults();
     }
-    assert!(faults > 60, "only {faults} faults");
+    assert!(faults > 60 && merged.jobs > 3, "only {faults} faults, {merged:?}");
 }
 
 #[tokio::test]
