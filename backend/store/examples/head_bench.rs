@@ -12,9 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::{Batch, Clock, Labels, ManualClock, Point};
-use object_store::local::LocalFileSystem;
-use object_store::path::Path;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use store::objects::{self, ObjectsConfig};
 use store::{Config, HeadFilter, Store, Table};
 
 #[global_allocator]
@@ -39,10 +38,10 @@ async fn main() -> Outcome<()> {
         hot_bytes_max: 16 << 30,
         ..Config::default()
     };
-    std::fs::create_dir_all(scratch.path().join("tables"))?;
-    let objects = Arc::new(LocalFileSystem::new_with_prefix(scratch.path().join("tables"))?);
+    let url = format!("file:{}", scratch.path().join("tables").display());
+    let objects = objects::open(&ObjectsConfig { url, ..ObjectsConfig::default() })?;
     let clock = Arc::new(ManualClock::at_ms(1_795_000_000_000));
-    let store = Store::open(config, objects, Path::from("bench"), Arc::clone(&clock) as _).await?;
+    let store = Store::open(config, objects.store, objects.prefix, Arc::clone(&clock) as _).await?;
 
     let empty = allocated();
     let targets: Vec<Vec<Labels>> = (0..series.div_ceil(TARGET_SERIES)).map(target).collect();
