@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 use std::collections::BTreeMap;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
@@ -292,4 +289,3 @@ fn a_writer_that_fails_ends_the_merge() {
     let failure = merge(Table::Metrics, inputs, 10, &mut |_| Err(Error::Cancelled)).unwrap_err();
     assert!(matches!(failure, MergeFailure { input: None, error: Error::Cancelled }));
 }
->>>>>>> main

@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 use object_store::path::Path;
 
 use super::*;
@@ -237,4 +234,3 @@ fn that_one_of_two_says_so_survives_every_merge() {
         assert!(!files[0].0.tags.may_repeat, "alone in its day");
     }
 }
->>>>>>> main
