@@ -9,12 +9,14 @@ pub(crate) struct Grid {
     pub(crate) step_ms: i64,
     /// How many times there are.
     pub(crate) steps: usize,
+    /// Where the query says it ends, which may be after the last time: what `end()` means.
+    pub(crate) until_ms: i64,
 }
 
 impl Grid {
     /// A single time.
     pub(crate) fn instant(time_ms: i64) -> Grid {
-        Grid { start_ms: time_ms, step_ms: 1, steps: 1 }
+        Grid { start_ms: time_ms, step_ms: 1, steps: 1, until_ms: time_ms }
     }
 
     /// From `start_ms` in steps up to `end_ms`, both inclusive.
@@ -25,7 +27,7 @@ impl Grid {
         } else {
             usize::try_from(end_ms.saturating_sub(start_ms) / step_ms).unwrap_or(usize::MAX - 1) + 1
         };
-        Grid { start_ms, step_ms, steps }
+        Grid { start_ms, step_ms, steps, until_ms: end_ms.max(start_ms) }
     }
 
     /// The time of a step.

@@ -88,14 +88,13 @@ impl<'a> Lexer<'a> {
         self.skip_blanks();
         let start = self.position;
         let Some(first) = self.rest().chars().next() else {
-            if let Some(&(bracket, at)) = self.open.last() {
+            if let Some(&(bracket, _)) = self.open.last() {
                 let name = match bracket {
                     '(' => "unclosed left parenthesis",
                     '{' => "unexpected end of input inside braces",
                     _ => "unexpected end of input in duration expression",
                 };
-                let span = if bracket == '(' { Span { start: at, end: at + 1 } } else { self.span(start) };
-                return Err(self.error(span, name));
+                return Err(self.error(self.span(start), name));
             }
             return Ok(Token { kind: TokenKind::End, span: self.span(start) });
         };

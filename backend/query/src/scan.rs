@@ -1,10 +1,11 @@
 //! Turns "these columns of this table, where …" into a DataFusion plan over one snapshot: the committed files
 //! that can hold such rows, united with the rows still in the head.
 //!
-//! Files are left out by their statistics here, in memory; row groups and pages of the rest by DataFusion's
-//! Parquet reader. Both sides declare the tables' sort order, so `ORDER BY metric, tsid, ts` merges and does
-//! not sort. A sample that several files hold (a sender repeated itself long after the first time) comes out
-//! once: files that may share samples are merged before anything looks at their values.
+//! Files are left out by their statistics here, in memory, and log files and their row groups by the words
+//! they hold; row groups and pages of the rest by DataFusion's Parquet reader. Both sides declare the tables'
+//! sort order, so `ORDER BY metric, tsid, ts` merges and does not sort. A sample that several files hold (a
+//! sender repeated itself long after the first time) comes out once: files that may share samples are merged
+//! before anything looks at their values.
 
 mod bounds;
 mod files;
@@ -12,6 +13,7 @@ mod head;
 pub(crate) mod label_exec;
 pub(crate) mod merge_exec;
 mod merge_samples;
+mod needles;
 mod order;
 pub(crate) mod promql_exec;
 mod reading;

@@ -8,3 +8,4 @@ mod limits;
 mod prom;
 mod promql;
 mod tables;
+mod words;

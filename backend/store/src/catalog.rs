@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use arrow::array::RecordBatch;
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use model::Clock;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -26,6 +26,8 @@ use crate::parquet_file::{Encoded, FileEncoder, FileTags, WriteProfile, WrittenF
 use crate::paths::{FileNames, day_name, path_in_place_of};
 use crate::series_files::SeriesFiles;
 use crate::tables::{DAY_COLUMN, Table};
+use crate::tokens::sidecar::{Sidecar, Subject};
+use crate::tokens::{self, TokenIndex};
 
 mod files;
 
@@ -49,6 +51,7 @@ pub struct Catalog {
     /// Watermarks as callers last learned them; see [`Catalog::commit`].
     told: Mutex<HashMap<(Table, String), i64>>,
     series: Arc<SeriesFiles>,
+    tokens: Arc<TokenIndex>,
     series_index: Arc<FileIndex>,
     stream_index: Arc<FileIndex>,
     names: Arc<FileNames>,
@@ -118,8 +121,23 @@ impl OpenFile {
         });
         // Where writing failed, the upload knows why.
         upload.wait()?;
-        let (Encoded { rows, stats, delta_stats }, size, crc32c) = ended?;
-        Ok(WrittenFile { table, day, path, key, size, rows, stats, tags, delta_stats, crc32c, written_ms })
+        let (Encoded { rows, stats, delta_stats, tokens }, size, crc32c) = ended?;
+        let tokens = tokens.map(|tokens| Arc::new(tokens.finish(Subject { size, crc32c })));
+        let written = WrittenFile {
+            table,
+            day,
+            path,
+            key,
+            size,
+            rows,
+            stats,
+            tags,
+            delta_stats,
+            crc32c,
+            written_ms,
+            tokens,
+        };
+        Ok(written)
     }
 
     /// Gives the file up; gives the reason where its upload has failed. Blocks.
@@ -179,6 +197,7 @@ impl Catalog {
             files: ArcSwap::from_pointee(sets),
             told: Mutex::default(),
             series: Arc::default(),
+            tokens: Arc::default(),
             series_index: Arc::new(FileIndex::new(Table::Series)),
             stream_index: Arc::new(FileIndex::new(Table::LogStreams)),
             names: Arc::default(),
@@ -203,6 +222,11 @@ impl Catalog {
     /// Reads series and stream files, with a cache.
     pub fn series(&self) -> &Arc<SeriesFiles> {
         &self.series
+    }
+
+    /// Which log files can hold a word.
+    pub fn tokens(&self) -> &Arc<TokenIndex> {
+        &self.tokens
     }
 
     /// The index of the files of `series`, or of `log_streams`.
@@ -246,7 +270,6 @@ impl Catalog {
         let path = self.names.next_path(self.clock.as_ref(), day);
         let key = key_in(&self.handle(table).log.root, &path);
         let size = encoded.bytes.len() as u64;
-        let crc32c = crc32c::crc32c(&encoded.bytes);
         upload(self.objects.as_ref(), &key, encoded.bytes).await?;
         Ok(WrittenFile {
             table,
@@ -257,9 +280,10 @@ impl Catalog {
             stats: encoded.stats,
             tags,
             delta_stats: encoded.delta_stats,
-            crc32c,
+            crc32c: encoded.crc32c,
             written_ms: self.clock.now_ms(),
             key,
+            tokens: encoded.tokens.map(Arc::new),
         })
     }
 
@@ -314,10 +338,14 @@ impl Catalog {
             return Ok(self.files());
         }
         self.check_still_there(&adds).await?;
+        self.write_sidecars(&adds).await;
         let handle = self.handle(table);
         let mut loaded = handle.state.lock().await;
         let change = Change { fence: epoch, ..change(&adds, &removes, &txn, self.clock.now_ms()) };
         let outcome = self.commit_locked(handle, &mut loaded, change).await;
+        if outcome.is_ok() {
+            self.keep_tokens(&adds, &loaded.state);
+        }
         // Also after a failure: the state may have taken in commits of others.
         let sets = self.publish(table, &loaded.state);
         self.learn(table, &txn, &outcome);
@@ -326,6 +354,31 @@ impl Catalog {
             warn!(%table, %error, "checkpoint failed, the next commit tries again");
         }
         Ok(sets)
+    }
+
+    /// Writes the sidecars of merged files. Fresh files are soon replaced: their filters stay in memory, and
+    /// after a restart they are searched whole. A sidecar each would double the writes to the object store.
+    async fn write_sidecars(&self, adds: &[WrittenFile]) {
+        let lasting = adds.iter().filter(|file| file.tags.level > 0);
+        let sidecars = lasting.filter_map(|file| Some((&file.key, file.tokens.as_deref()?)));
+        let write = |(key, sidecar)| {
+            tokens::load::write(&self.tokens, self.objects.as_ref(), &self.prefix, key, sidecar)
+        };
+        join_all(sidecars.map(write)).await;
+    }
+
+    /// Takes the token filters of files just committed into memory.
+    fn keep_tokens(&self, adds: &[WrittenFile], state: &TableState) {
+        let mut tokens: HashMap<&str, &Sidecar> =
+            adds.iter().filter_map(|add| Some((add.path.as_str(), add.tokens.as_deref()?))).collect();
+        if tokens.is_empty() {
+            return;
+        }
+        for file in state.files() {
+            if let Some(sidecar) = tokens.remove(file.path.as_str()) {
+                self.tokens.insert(file, sidecar, false);
+            }
+        }
     }
 
     async fn commit_locked(&self, handle: &TableHandle, loaded: &mut Loaded, change: Change) -> Result<()> {
@@ -410,6 +463,9 @@ impl Catalog {
         if self.files.load().table_files(table).version() != state.version {
             let files = Arc::new(TableFiles::of(state));
             self.files.rcu(|sets| sets.with_shared(table, Arc::clone(&files)));
+            if table == Table::Logs {
+                self.tokens.retain(files.files());
+            }
         }
         self.files()
     }

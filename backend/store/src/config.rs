@@ -64,6 +64,8 @@ pub struct Config {
     pub vacuum_interval: Duration,
     /// How long such files are kept for queries that still read them.
     pub vacuum_grace: Duration,
+    /// Memory for token filters of log files.
+    pub token_bytes_max: u64,
     /// How often files are looked through for some to merge.
     pub compaction_interval: Duration,
     /// When files are merged, and how far.
@@ -125,6 +127,7 @@ impl Default for Config {
             retention_interval: Duration::from_secs(24 * 3600),
             vacuum_interval: Duration::from_secs(3600),
             vacuum_grace: Duration::from_secs(24 * 3600),
+            token_bytes_max: 64 << 20,
             compaction_interval: Duration::from_secs(300),
             compaction: CompactionPolicy::default(),
             lease: LeaseSettings::default(),

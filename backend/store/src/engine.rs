@@ -209,6 +209,7 @@ impl Store {
             lease: inner.lease.stats(),
             memory: inner.ledger.stats(),
             replay: inner.replay.get().cloned().unwrap_or_default(),
+            tokens: inner.catalog.tokens().stats(),
         }
     }
 

@@ -208,6 +208,17 @@ fn table_and_day(key: &str) -> Option<(Table, i32)> {
 /// Reads a committed file whole and compares it with the checksum taken when it was written. `None` where it
 /// carries none (another writer's file); fails with [`Error::Corrupt`] where the bytes have changed.
 pub async fn verify(objects: &dyn ObjectStore, file: &DataFile) -> Result<Option<u32>> {
+    let checksum = checksum(objects, file).await?;
+    match file.crc32c {
+        Some(expected) if expected != checksum => {
+            Err(Error::corrupt(&file.key, "its checksum is not the one taken when it was written"))
+        }
+        expected => Ok(expected),
+    }
+}
+
+/// CRC-32C of a whole file, which must have its size.
+pub(crate) async fn checksum(objects: &dyn ObjectStore, file: &DataFile) -> Result<u32> {
     let failed = |source| Error::object("read", &file.key, source);
     let mut bytes = objects.get(&file.key).await.map_err(failed)?.into_stream();
     let (mut checksum, mut size) = (0, 0);
@@ -215,15 +226,10 @@ pub async fn verify(objects: &dyn ObjectStore, file: &DataFile) -> Result<Option
         checksum = crc32c::crc32c_append(checksum, &piece);
         size += piece.len() as u64;
     }
-    if size != file.size {
-        return Err(Error::corrupt(&file.key, format!("{size} bytes instead of {}", file.size)));
+    if size == file.size {
+        return Ok(checksum);
     }
-    match file.crc32c {
-        Some(expected) if expected != checksum => {
-            Err(Error::corrupt(&file.key, "its checksum is not the one taken when it was written"))
-        }
-        expected => Ok(expected),
-    }
+    Err(Error::corrupt(&file.key, format!("{size} bytes instead of {}", file.size)))
 }
 
 #[cfg(test)]

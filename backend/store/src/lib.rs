@@ -29,6 +29,7 @@ mod stats;
 pub mod tables;
 #[cfg(test)]
 mod testing;
+pub mod tokens;
 mod wal;
 
 pub use catalog::{Catalog, DataFile, FileSets, TableFiles};
@@ -51,4 +52,5 @@ pub use series_files::{SeriesEntry, SeriesFiles, read_series};
 pub use snapshot::{HeadFilter, HeadSpan, Snapshot};
 pub use stats::{AppendStats, FlushStats, HeadStats, HotStats, IndexStats, StoreStats, WalStats};
 pub use tables::Table;
+pub use tokens::{Needle, RowGroupSelection, TokenIndex, TokenStats};
 pub use wal::replay::{Damage, ReplayReport};

@@ -1,9 +1,12 @@
 //! Parquet files of the tables: rows to bytes, and files back to rows. Knows columns, encodings and pruning
 //! inside a file; knows nothing of which files belong to a table.
 
+use std::sync::Arc;
+
 use object_store::path::Path;
 
 use crate::tables::Table;
+use crate::tokens::sidecar::Sidecar;
 
 pub(crate) mod cache;
 mod check;
@@ -82,6 +85,8 @@ pub struct WrittenFile {
     pub(crate) crc32c: u32,
     /// When it was written, milliseconds since the Unix epoch.
     pub(crate) written_ms: i64,
+    /// Its token filters, for readers of this process.
+    pub(crate) tokens: Option<Arc<Sidecar>>,
 }
 
 #[cfg(test)]

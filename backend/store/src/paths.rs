@@ -1,5 +1,5 @@
-//! Where objects lie: `<prefix>/<table>/day=YYYY-MM-DD/<file>.parquet`, `<prefix>/<table>/_delta_log/…`;
-//! days as text and as numbers. Pure functions.
+//! Where objects lie: `<prefix>/<table>/day=YYYY-MM-DD/<file>.parquet`, `<prefix>/<table>/_delta_log/…`,
+//! `<prefix>/_index/<table>/day=YYYY-MM-DD/<file>.tbf`; days as text and as numbers. Pure functions.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -16,6 +16,43 @@ pub const DAY_US: i64 = 86_400_000_000;
 /// Key of a table's folder.
 pub fn table_root(prefix: &Path, table: Table) -> Path {
     prefix.clone().join(table.name())
+}
+
+/// Folder of what can be made again from the data files.
+const INDEX_FOLDER: &str = "_index";
+/// Extension of data files.
+const DATA_EXTENSION: &str = ".parquet";
+/// Extension of token sidecars.
+const SIDECAR_EXTENSION: &str = ".tbf";
+
+/// Key of the folder of a table's sidecars.
+pub(crate) fn sidecar_root(prefix: &Path, table: Table) -> Path {
+    prefix.clone().join(INDEX_FOLDER).join(table.name())
+}
+
+/// Key of the token sidecar of the data file at `data`; `None` where that is no data file of the table.
+pub(crate) fn sidecar_key(prefix: &Path, table: Table, data: &Path) -> Option<Path> {
+    moved(data, &table_root(prefix, table), DATA_EXTENSION, &sidecar_root(prefix, table), SIDECAR_EXTENSION)
+}
+
+/// Key of the data file of the token sidecar at `sidecar`; `None` where that is no sidecar of the table.
+pub(crate) fn sidecar_subject(prefix: &Path, table: Table, sidecar: &Path) -> Option<Path> {
+    moved(
+        sidecar,
+        &sidecar_root(prefix, table),
+        SIDECAR_EXTENSION,
+        &table_root(prefix, table),
+        DATA_EXTENSION,
+    )
+}
+
+/// The key with the same place and name under another folder and with another extension.
+fn moved(key: &Path, from: &Path, extension: &str, to: &Path, new_extension: &str) -> Option<Path> {
+    let mut parts: Vec<_> = key.prefix_match(from)?.collect();
+    let name = parts.pop()?;
+    let stem = name.as_ref().strip_suffix(extension).filter(|stem| !stem.is_empty())?;
+    let name = format!("{stem}{new_extension}");
+    Some(to.parts().chain(parts).chain([name.as_str().into()]).collect())
 }
 
 /// The day, as days since 1970-01-01, a time in microseconds since the Unix epoch lies in.

@@ -1,4 +1,4 @@
-//! Old days leave the tables, and files that belong to no table leave the store.
+//! Old days leave the tables, and files that belong to no table leave the store, with their sidecars.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use object_store::path::Path;
 
 use crate::catalog::{Catalog, DataFile};
 use crate::error::{Error, Result};
-use crate::paths::{data_key, day_of_us, table_root};
+use crate::paths::{data_key, day_of_us, sidecar_root, sidecar_subject, table_root};
 use crate::tables::{DAY_COLUMN, Table};
 
 /// Shortest grace of a vacuum: running queries read files a commit has removed, and files just written wait
@@ -22,7 +22,9 @@ pub const VACUUM_GRACE_MIN: Duration = Duration::from_secs(3_600);
 pub struct VacuumReport {
     /// Files deleted.
     pub files: usize,
-    /// Their bytes.
+    /// Sidecars deleted.
+    pub sidecars: usize,
+    /// Bytes of files and sidecars deleted.
     pub bytes: u64,
     /// Files that belong to no table and are too young to delete.
     pub kept: usize,
@@ -65,12 +67,45 @@ impl Catalog {
         let cutoff_ms = self.clock().now_ms().saturating_sub(grace_ms);
         let mut report = VacuumReport::default();
         for table in Table::ALL {
-            self.vacuum_table(table, cutoff_ms, &mut report).await?;
+            let dead = self.vacuum_table(table, cutoff_ms, &mut report).await?;
+            if table == Table::Logs {
+                self.vacuum_sidecars(table, cutoff_ms, &dead, &mut report).await?;
+            }
         }
         Ok(report)
     }
 
-    async fn vacuum_table(&self, table: Table, cutoff_ms: i64, report: &mut VacuumReport) -> Result<()> {
+    /// Deletes the sidecars of the files just deleted, and those that have lain without a data file.
+    async fn vacuum_sidecars(
+        &self,
+        table: Table,
+        cutoff_ms: i64,
+        deleted: &HashSet<Path>,
+        report: &mut VacuumReport,
+    ) -> Result<()> {
+        let listed = self.list_below(sidecar_root(self.prefix(), table)).await?;
+        let present: HashSet<Path> =
+            self.list_data_files(table).await?.into_iter().map(|meta| meta.location).collect();
+        let mut dead = Vec::new();
+        for meta in listed {
+            let Some(subject) = sidecar_subject(self.prefix(), table, &meta.location) else { continue };
+            let young = meta.last_modified.timestamp_millis() > cutoff_ms;
+            if deleted.contains(&subject) || (!young && !present.contains(&subject)) {
+                report.sidecars += 1;
+                report.bytes += meta.size;
+                dead.push(meta.location);
+            }
+        }
+        self.delete(dead, &sidecar_root(self.prefix(), table)).await
+    }
+
+    /// Gives the files deleted.
+    async fn vacuum_table(
+        &self,
+        table: Table,
+        cutoff_ms: i64,
+        report: &mut VacuumReport,
+    ) -> Result<HashSet<Path>> {
         // List first: what is committed after the listing is not in it, what was before is in the log.
         let listed = self.list_data_files(table).await?;
         self.refresh_table(table).await?;
@@ -91,12 +126,17 @@ impl Catalog {
             } else {
                 report.files += 1;
                 report.bytes += meta.size;
-                dead.push(Ok(meta.location));
+                dead.push(meta.location);
             }
         }
-        let dead = futures::stream::iter(dead).boxed();
-        let deleted = self.objects().delete_stream(dead).try_for_each(|_| async { Ok(()) }).await;
-        deleted.map_err(|source| Error::object("delete", root, source))
+        self.delete(dead.clone(), &root).await?;
+        Ok(dead.into_iter().collect())
+    }
+
+    async fn delete(&self, keys: Vec<Path>, below: &Path) -> Result<()> {
+        let keys = futures::stream::iter(keys.into_iter().map(Ok)).boxed();
+        let deleted = self.objects().delete_stream(keys).try_for_each(|_| async { Ok(()) }).await;
+        deleted.map_err(|source| Error::object("delete", below, source))
     }
 
     async fn list_data_files(&self, table: Table) -> Result<Vec<ObjectMeta>> {
@@ -107,13 +147,13 @@ impl Catalog {
                 parts.next().is_some_and(|part| part.as_ref().starts_with(&format!("{DAY_COLUMN}=")));
             in_day && meta.location.extension() == Some("parquet")
         };
-        let listed: Vec<ObjectMeta> = self
-            .objects()
-            .list(Some(&root))
-            .try_collect()
-            .await
-            .map_err(|source| Error::object("list", &root, source))?;
+        let listed = self.list_below(root.clone()).await?;
         Ok(listed.into_iter().filter(is_data).collect())
+    }
+
+    async fn list_below(&self, root: Path) -> Result<Vec<ObjectMeta>> {
+        let listed = self.objects().list(Some(&root)).try_collect().await;
+        listed.map_err(|source| Error::object("list", &root, source))
     }
 }
 

@@ -26,6 +26,7 @@ use crate::parquet_file::Footers;
 use crate::paths::DAY_US;
 use crate::series_files::{SeriesEntry, SeriesFiles};
 use crate::tables::Table;
+use crate::tokens::TokenIndex;
 
 /// Which of the head's rows are asked for. A hint: a scan may return more rows, never fewer.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +75,7 @@ pub struct Snapshot {
     objects: Arc<dyn ObjectStore>,
     prefix: Path,
     series_files: Arc<SeriesFiles>,
+    tokens: Arc<TokenIndex>,
     series_index: Arc<FileIndex>,
     stream_index: Arc<FileIndex>,
 }
@@ -92,6 +94,7 @@ impl Snapshot {
             objects: Arc::clone(catalog.objects()),
             prefix: catalog.prefix().clone(),
             series_files: Arc::clone(catalog.series()),
+            tokens: Arc::clone(catalog.tokens()),
             series_index: Arc::clone(catalog.file_index(Table::Series)),
             stream_index: Arc::clone(catalog.file_index(Table::LogStreams)),
         }
@@ -289,6 +292,11 @@ impl Snapshot {
     /// Key of the folder the tables lie in.
     pub fn prefix(&self) -> &Path {
         &self.prefix
+    }
+
+    /// Which log files can hold a word.
+    pub(crate) fn tokens(&self) -> &TokenIndex {
+        &self.tokens
     }
 
     /// Footers of data files.

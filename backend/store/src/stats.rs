@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::compact::CompactionStats;
 use crate::lease::LeaseStats;
+use crate::tokens::TokenStats;
 use crate::wal::replay::ReplayReport;
 
 /// What the store has done since it was opened and what it holds now.
@@ -30,6 +31,8 @@ pub struct StoreStats {
     pub memory: crate::memory::LedgerStats,
     /// What was found in the log when the store was opened.
     pub replay: ReplayReport,
+    /// Token filters of log files.
+    pub tokens: TokenStats,
 }
 
 /// The log on disk.

@@ -16,8 +16,10 @@ use crate::paths::DAY_US;
 use crate::tables::{Table, map_builder};
 
 mod faulty;
+mod refusing;
 
 pub(crate) use faulty::{FaultyStore, LATE_MAX};
+pub(crate) use refusing::Refusing;
 
 /// The day the tests' rows lie in: 2026-11-22.
 pub(crate) const DAY: i32 = 20_779;

@@ -69,7 +69,7 @@ impl Evaluator<'_> {
                 return Err(Error::evaluation(format!("invalid label name {label:?}")));
             }
             let series = self.vector(expr)?;
-            return Ok(count_values::count_values(&groups(&series, grouping), label, self.grid));
+            return Ok(count_values::count_values(&groups(&series, grouping), label, grouping, self.grid));
         }
         let parameters = parameter.as_ref().map(|node| self.scalar(node)).transpose()?.unwrap_or_default();
         let parameter_span = parameter.as_ref().map_or(span, |node| node.span);

@@ -11,8 +11,10 @@ use crate::series::StepSeries;
 
 impl Evaluator<'_> {
     pub(super) fn sort(self, by: SortBy, args: &[Node], span: Span) -> Result<Evaluated> {
-        let mut series = self.vector(super::call::arg(args, 0)?)?;
-        if self.context.range_query {
+        let operand = super::call::arg(args, 0)?;
+        let mut series = self.vector(operand)?;
+        // What is the same at every step is evaluated, and sorted, once.
+        if self.context.range_query && !operand.step_invariant {
             self.note(|notes| notes.add(annotations::sort_in_range_query(), span));
         }
         match by {

@@ -47,7 +47,7 @@ fn strings_know_escapes() {
 
 #[test]
 fn brackets_must_match() {
-    check_error("(1", "unclosed left parenthesis", 0);
+    check_error("(1", "unclosed left parenthesis", 2);
     check_error("1)", "unexpected right parenthesis ')'", 1);
     check_error("{a=\"b\"]", "unexpected right bracket ']'", 6);
 }

@@ -38,7 +38,7 @@ pub(crate) fn plan(
 ) -> Result<Plan, ParseError> {
     #[expect(clippy::cast_precision_loss, reason = "the language's numbers are floats")]
     let known =
-        Known { step: step_ms as f64 / 1000.0, range: (grid.end_ms() - grid.start_ms) as f64 / 1000.0 };
+        Known { step: step_ms as f64 / 1000.0, range: (grid.until_ms - grid.start_ms) as f64 / 1000.0 };
     let mut builder = Builder { options, known, grid, step_ms, selections: Vec::new() };
     let times = Times { start_ms: grid.start_ms, end_ms: grid.end_ms() };
     let root = builder
@@ -183,7 +183,7 @@ impl Builder {
         let seconds = |ms: i64| ms as f64 / 1000.0;
         match which {
             QueryTimeFunction::Start => seconds(self.grid.start_ms),
-            QueryTimeFunction::End => seconds(self.grid.end_ms()),
+            QueryTimeFunction::End => seconds(self.grid.until_ms),
             QueryTimeFunction::Step => self.known.step,
             QueryTimeFunction::Range => self.known.range,
         }
@@ -193,7 +193,7 @@ impl Builder {
         let at_ms = at.map(|at| match at {
             At::Timestamp(ms) => ms,
             At::Start => self.grid.start_ms,
-            At::End => self.grid.end_ms(),
+            At::End => self.grid.until_ms,
         });
         let offset_ms = offset.map(|expr| signed_ms(expr, self.known)).transpose()?.unwrap_or(0);
         Ok(TimeShift { at_ms, offset_ms })

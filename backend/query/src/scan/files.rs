@@ -9,7 +9,9 @@ use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Column, ColumnStatistics, Result, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{
+    CachedParquetFileReaderFactory, ParquetAccessPlan, RowGroupAccess,
+};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -18,10 +20,11 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
-use store::{DataFile, Table};
+use store::{DataFile, RowGroupSelection, Table};
 
 use crate::catalog::IN_LIST_MAX;
 
+use super::needles::needles;
 use super::reading::NotingFactory;
 use super::{Request, SORTED_RUNS_MAX, TableScan, exec_schema, ordering, physical};
 
@@ -40,6 +43,7 @@ pub(super) fn plan(
     request: &Request<'_>,
     files: Vec<Arc<DataFile>>,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let files = prune_by_words(scan, request, files);
     if files.is_empty() {
         return Ok(None);
     }
@@ -70,6 +74,21 @@ pub(super) fn plan(
     let projection = request.projection.iter().map(|i| if *i == 0 { width - 1 } else { i - 1 }).collect();
     let config = config.with_projection_indices(Some(projection))?;
     Ok(Some(DataSourceExec::from_data_source(config.build())))
+}
+
+/// A file, and the row groups to read of it; `None` for all.
+type Chosen = (Arc<DataFile>, Option<RowGroupSelection>);
+
+/// Leaves out log files and row groups that lack a word the conditions demand.
+fn prune_by_words(scan: &TableScan, request: &Request<'_>, files: Vec<Arc<DataFile>>) -> Vec<Chosen> {
+    let needles = match scan.table {
+        Table::Logs => needles(request.filters.iter().chain(&request.predicate)),
+        _ => Vec::new(),
+    };
+    if needles.is_empty() {
+        return files.into_iter().map(|file| (file, None)).collect();
+    }
+    scan.snapshot.prune_logs(&files, &needles)
 }
 
 /// A Parquet reader over the snapshot's store that shares footers with other queries.
@@ -171,8 +190,8 @@ impl PruningStatistics for FileIndex<'_> {
 
 /// Files in groups, each read by one task: a file each where the order is kept, else `count` groups. Newest
 /// files come first, since most queries that stop early want the newest rows.
-fn groups(table: Table, mut files: Vec<Arc<DataFile>>, count: usize) -> Vec<FileGroup> {
-    files.sort_by_key(|file| std::cmp::Reverse((file.stats.max_ts_us, file.day)));
+fn groups(table: Table, mut files: Vec<Chosen>, count: usize) -> Vec<FileGroup> {
+    files.sort_by_key(|(file, _)| std::cmp::Reverse((file.stats.max_ts_us, file.day)));
     let count = count.clamp(1, files.len().max(1));
     let mut groups: Vec<Vec<PartitionedFile>> = vec![Vec::new(); count];
     for (i, file) in files.iter().enumerate() {
@@ -181,10 +200,23 @@ fn groups(table: Table, mut files: Vec<Arc<DataFile>>, count: usize) -> Vec<File
     groups.into_iter().map(FileGroup::new).collect()
 }
 
-fn partitioned(table: Table, file: &DataFile) -> PartitionedFile {
-    PartitionedFile::new(file.key.as_ref(), file.size)
+fn partitioned(table: Table, (file, selection): &Chosen) -> PartitionedFile {
+    let mut statistics = statistics(table, file);
+    statistics.num_rows = rows(file, selection.as_ref());
+    let partitioned = PartitionedFile::new(file.key.as_ref(), file.size)
         .with_partition_values(vec![ScalarValue::Date32(Some(file.day))])
-        .with_statistics(Arc::new(statistics(table, file)))
+        .with_statistics(Arc::new(statistics));
+    let Some(selection) = selection else { return partitioned };
+    let access = |kept: &bool| if *kept { RowGroupAccess::Scan } else { RowGroupAccess::Skip };
+    partitioned.with_extension(ParquetAccessPlan::new(selection.kept().iter().map(access).collect()))
+}
+
+/// Rows of a file; where row groups are left out only about, since then rows that fail the conditions are
+/// missing from the scan.
+fn rows(file: &DataFile, selection: Option<&RowGroupSelection>) -> Precision<usize> {
+    let (rows, about) = selection.map_or((file.rows, false), |selection| (selection.rows(), true));
+    let rows = usize::try_from(rows).map_or(Precision::Absent, Precision::Exact);
+    if about { rows.to_inexact() } else { rows }
 }
 
 /// A file's statistics, over the columns of the file. The bounds may be wider than the truth; they are called
@@ -192,7 +224,6 @@ fn partitioned(table: Table, file: &DataFile) -> PartitionedFile {
 /// else: `min(ts)` is answered from the statistics of the whole scan, which have none.
 fn statistics(table: Table, file: &DataFile) -> Statistics {
     let mut statistics = Statistics::new_unknown(&table.file_schema());
-    statistics.num_rows = exact(file.rows);
     statistics.total_byte_size = Precision::Inexact(usize::try_from(file.size).unwrap_or(usize::MAX));
     let schema = table.file_schema();
     let mut set = |name: &str, min: Option<ScalarValue>, max: Option<ScalarValue>| {
@@ -216,14 +247,11 @@ fn statistics(table: Table, file: &DataFile) -> Statistics {
 }
 
 /// Rows and bytes of all files together; their columns' ranges are told file by file.
-fn total_statistics(table: Table, files: &[Arc<DataFile>]) -> Statistics {
+fn total_statistics(table: Table, files: &[Chosen]) -> Statistics {
     let mut total = Statistics::new_unknown(&exec_schema(table));
-    total.num_rows = exact(files.iter().map(|file| file.rows).sum());
-    let bytes: u64 = files.iter().map(|file| file.size).sum();
+    let rows = files.iter().map(|(file, selection)| rows(file, selection.as_ref()));
+    total.num_rows = rows.fold(Precision::Exact(0), |sum, rows| sum.add(&rows));
+    let bytes: u64 = files.iter().map(|(file, _)| file.size).sum();
     total.total_byte_size = Precision::Inexact(usize::try_from(bytes).unwrap_or(usize::MAX));
     total
-}
-
-fn exact(rows: u64) -> Precision<usize> {
-    usize::try_from(rows).map_or(Precision::Absent, Precision::Exact)
 }

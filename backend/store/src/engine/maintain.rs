@@ -1,5 +1,6 @@
-//! Merges small files, removes rows past their time and files nobody names any more, at intervals; whoever does
-//! it holds the maintenance lease. Builds the index of the head's label sets when there is something to build.
+//! Merges small files, removes rows past their time and files nobody names any more, makes token sidecars that
+//! are missing, at intervals; whoever does it holds the maintenance lease. Builds the index of the head's label
+//! sets when there is something to build, and reads token filters into memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,9 @@ use crate::tables::Table;
 const AGAIN: Duration = Duration::from_secs(300);
 /// Retention runs first this long after a start, so that it does not hold up the start itself.
 const FIRST_RETENTION: Duration = Duration::from_secs(60);
+
+/// Sidecars made from committed files in one run; each reads a whole data file.
+const REBUILDS_AT_ONCE: usize = 4;
 
 #[async_trait]
 impl Commits for Inner {
@@ -63,6 +67,7 @@ impl Inner {
     async fn vacuum(&self) -> Result<()> {
         let report = self.catalog.vacuum(self.config.vacuum_grace).await?;
         tracing::debug!(?report, "vacuumed");
+        self.catalog.rebuild_missing_tokens(REBUILDS_AT_ONCE).await?;
         Ok(())
     }
 
@@ -130,7 +135,8 @@ impl Inner {
     /// Bytes of rows, label sets, indexes and caches.
     fn accounted_bytes(&self) -> u64 {
         let index = self.index_stats();
-        self.head_stats().bytes + index.live_bytes + index.file_bytes
+        let tokens = self.catalog.tokens().stats().bytes;
+        self.head_stats().bytes + index.live_bytes + index.file_bytes + tokens
     }
 
     /// Hot rows go first, since files have them; then unflushed ones become files.
@@ -150,6 +156,11 @@ impl Inner {
             tracing::warn!(%error, work, "maintenance failed, the next run tries again");
         }
     }
+}
+
+/// Keeps the token filters of log files in memory until told to stop.
+pub(crate) async fn run_tokens(inner: Arc<Inner>, stop: CancellationToken) {
+    crate::tokens::load::run(&inner.catalog, stop).await;
 }
 
 /// Runs compaction until told to stop.

@@ -71,6 +71,7 @@ pub(crate) async fn open(
     let app_id = format!("atl-{}", node_id(&config.data_dir)?);
     crate::contract::check(objects.as_ref(), &prefix).await?;
     let catalog = Catalog::open(objects, prefix, Arc::clone(&clock)).await?;
+    catalog.tokens().set_bytes_max(config.token_bytes_max);
     let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
     // Random, so that a process that was killed does not take its own lease for one it still holds.
     let holder = format!("{app_id}-{}", uuid::Uuid::new_v4().simple());
@@ -119,6 +120,7 @@ pub(crate) async fn open(
         tokio::spawn(maintain::run_retention(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_vacuum(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_memory(Arc::clone(&inner), stop.clone())),
+        tokio::spawn(maintain::run_tokens(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_index(Arc::clone(&inner), stop.clone())),
         tokio::spawn(maintain::run_compaction(Arc::clone(&inner), stop.clone())),
     ];

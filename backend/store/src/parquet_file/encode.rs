@@ -14,6 +14,8 @@ use super::{FileStats, WriteProfile};
 use crate::delta::stats::{self, StatsBuilder};
 use crate::error::{Error, Result};
 use crate::tables::Table;
+use crate::tokens::collect::Collector;
+use crate::tokens::sidecar::{Sidecar, Subject};
 
 /// A file's bytes with what the catalog keeps of it.
 #[derive(Debug)]
@@ -22,6 +24,10 @@ pub(crate) struct EncodedFile {
     pub(crate) rows: u64,
     pub(crate) stats: FileStats,
     pub(crate) delta_stats: String,
+    /// CRC-32C of the bytes.
+    pub(crate) crc32c: u32,
+    /// Token filters, for tables that have them.
+    pub(crate) tokens: Option<Sidecar>,
 }
 
 /// Encodes `batches`, which must be in the table's order.
@@ -30,8 +36,11 @@ pub(crate) fn encode(table: Table, batches: &[RecordBatch], profile: WriteProfil
     let mut encoder = FileEncoder::new(table, profile, Vec::new())?;
     batches.iter().try_for_each(|batch| encoder.write(batch))?;
     let (bytes, encoded) = encoder.finish()?;
-    let Encoded { rows, stats, delta_stats } = encoded;
-    Ok(EncodedFile { bytes: Bytes::from(bytes), rows, stats, delta_stats })
+    let Encoded { rows, stats, delta_stats, tokens } = encoded;
+    let crc32c = crc32c::crc32c(&bytes);
+    let subject = Subject { size: bytes.len() as u64, crc32c };
+    let tokens = tokens.map(|tokens| tokens.finish(subject));
+    Ok(EncodedFile { bytes: Bytes::from(bytes), rows, stats, delta_stats, crc32c, tokens })
 }
 
 /// What the catalog keeps of a file's rows.
@@ -40,6 +49,8 @@ pub(crate) struct Encoded {
     pub(crate) rows: u64,
     pub(crate) stats: FileStats,
     pub(crate) delta_stats: String,
+    /// The tokens of the rows, for tables whose files have token filters.
+    pub(crate) tokens: Option<Collector>,
 }
 
 /// Encodes batch by batch into `sink`; memory is one row group. Does not check the order of rows. Texts may
@@ -49,6 +60,7 @@ pub(crate) struct FileEncoder<W: Write + Send> {
     writer: Writer<W>,
     stats: StatsBuilder,
     rows: u64,
+    tokens: Option<Collector>,
 }
 
 /// Samples have a writer of their own.
@@ -71,7 +83,8 @@ impl<W: Write + Send> Writer<W> {
 impl<W: Write + Send> FileEncoder<W> {
     pub(crate) fn new(table: Table, profile: WriteProfile, sink: W) -> Result<FileEncoder<W>> {
         let writer = Writer::new(table, profile, sink).map_err(|error| Error::parquet(table, error))?;
-        Ok(FileEncoder { table, writer, stats: StatsBuilder::new(table), rows: 0 })
+        let tokens = (table == Table::Logs).then(Collector::default);
+        Ok(FileEncoder { table, writer, stats: StatsBuilder::new(table), rows: 0, tokens })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -81,7 +94,11 @@ impl<W: Write + Send> FileEncoder<W> {
             Writer::Metrics(file) => file.push(batch),
             Writer::Other(writer) => writer.write(batch),
         };
-        written.map_err(|error| Error::parquet(self.table, error))
+        written.map_err(|error| Error::parquet(self.table, error))?;
+        match (&mut self.tokens, &self.writer) {
+            (Some(tokens), Writer::Other(writer)) => tokens.written(batch, &group_rows(writer)),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn rows(&self) -> u64 {
@@ -106,6 +123,12 @@ impl<W: Write + Send> FileEncoder<W> {
         let sink = ended.map_err(|error| Error::parquet(table, error))?;
         let delta_stats = self.stats.finish();
         let (_, stats) = stats::parse(table, &delta_stats, true);
-        Ok((sink, Encoded { rows: self.rows, stats, delta_stats }))
+        Ok((sink, Encoded { rows: self.rows, stats, delta_stats, tokens: self.tokens }))
     }
+}
+
+/// Rows of the row groups that are complete.
+fn group_rows<W: Write + Send>(writer: &ArrowWriter<W>) -> Vec<u64> {
+    let groups = writer.flushed_row_groups().iter();
+    groups.map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).collect()
 }

@@ -32,6 +32,8 @@ pub struct ReadOptions {
     pub end_us: Option<i64>,
     /// At most so many rows.
     pub limit: Option<usize>,
+    /// Only these row groups, by number; `None` for all.
+    pub row_groups: Option<Vec<usize>>,
     /// Rows a batch; `None` for 8,192.
     pub batch_rows: Option<usize>,
     /// All columns with the Arrow types to read them as, where these are not [`Table::file_schema`]'s.
@@ -100,7 +102,8 @@ fn kept_groups(table: Table, groups: &[RowGroupMetaData], options: &ReadOptions)
             options.start_us.zip(long_bounds(group, last)).is_none_or(|(start, (_, max))| start <= max);
         key && start && end
     };
-    (0..groups.len()).filter(|&i| keep(&groups[i])).collect()
+    let asked = |i: &usize| options.row_groups.as_ref().is_none_or(|wanted| wanted.contains(i));
+    (0..groups.len()).filter(asked).filter(|&i| keep(&groups[i])).collect()
 }
 
 fn statistics<'a>(group: &'a RowGroupMetaData, name: &str) -> Option<&'a Statistics> {

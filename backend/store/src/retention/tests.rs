@@ -60,15 +60,19 @@ async fn vacuum_takes_what_belongs_to_no_table_once_it_is_old() {
     objects.put(&foreign, PutPayload::from_static(b"by hand")).await.unwrap();
 
     let report = catalog.vacuum(Duration::ZERO).await.unwrap();
-    assert_eq!(report, VacuumReport { files: 0, bytes: 0, kept: 1 }, "an hour of grace at least");
+    assert_eq!(report, VacuumReport { kept: 1, ..VacuumReport::default() }, "an hour of grace at least");
 
     clock.advance_ms(3 * 3_600_000);
     assert_eq!(catalog.apply_retention(Table::Metrics, 5).await.unwrap(), 1);
     let report = catalog.vacuum(HOUR).await.unwrap();
-    assert_eq!(report, VacuumReport { files: 1, bytes: orphan.size, kept: 1 }, "a query may still read it");
+    assert_eq!(
+        report,
+        VacuumReport { files: 1, bytes: orphan.size, kept: 1, sidecars: 0 },
+        "a query may still read it"
+    );
     clock.advance_ms(2 * 3_600_000);
     let report = catalog.vacuum(HOUR).await.unwrap();
-    assert_eq!(report, VacuumReport { files: 1, bytes: removed.size, kept: 0 });
+    assert_eq!(report, VacuumReport { files: 1, bytes: removed.size, kept: 0, sidecars: 0 });
     assert_eq!(data_keys(&objects).await, [live.key.to_string(), foreign.to_string()]);
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use model::{Labels, METRIC_NAME};
 
 use super::Group;
+use crate::ast::Grouping;
 use crate::format::float_decimal;
 use crate::grid::Grid;
 use crate::series::{CellRef, Column, StepSeries};
@@ -16,8 +17,15 @@ struct Counts {
     series: Vec<(StepSeries, Vec<f64>)>,
 }
 
-pub(super) fn count_values(groups: &[Group<'_>], label: &str, grid: Grid) -> Vec<StepSeries> {
+pub(super) fn count_values(
+    groups: &[Group<'_>],
+    label: &str,
+    grouping: &Grouping,
+    grid: Grid,
+) -> Vec<StepSeries> {
     let mut counts = Counts::default();
+    // `without` takes away the label of the values too, if it names it.
+    let labelled = !grouping.without || grouping.labels.iter().all(|other| other != label);
     for group in groups {
         let drop_name = group.drops_name() && label != METRIC_NAME;
         let mut known: HashMap<String, usize> = HashMap::new();
@@ -30,7 +38,9 @@ pub(super) fn count_values(groups: &[Group<'_>], label: &str, grid: Grid) -> Vec
                 };
                 let at = *known.entry(value).or_insert_with_key(|value| {
                     let mut builder = group.labels.to_builder();
-                    builder.set(label, value);
+                    if labelled {
+                        builder.set(label, value);
+                    }
                     counts.position(builder.build(), drop_name, grid)
                 });
                 let slot = &mut counts.series[at].1[step];

@@ -12,7 +12,15 @@ type Row = (&'static str, MetricKind, &'static str, f64);
 
 /// Writes them all.
 pub(super) fn write(page: &mut Writer, stats: &StoreStats) {
-    let groups = [wal(stats), head(stats), append(stats), flush(stats), index(stats), compaction(stats)];
+    let groups = [
+        wal(stats),
+        head(stats),
+        append(stats),
+        flush(stats),
+        index(stats),
+        compaction(stats),
+        tokens(stats),
+    ];
     for (name, kind, help, value) in groups.into_iter().flatten() {
         one(page, name, kind, help, value);
     }
@@ -219,6 +227,26 @@ fn compaction(stats: &StoreStats) -> Vec<Row> {
             "atl_store_lease_lost_total",
             "Times the lease was lost before the work was done.",
             lease.lost_total,
+        ),
+    ]
+}
+
+fn tokens(stats: &StoreStats) -> Vec<Row> {
+    let tokens = &stats.tokens;
+    vec![
+        gauge("atl_store_token_filter_files", "Log files whose token filter is in memory.", tokens.files),
+        gauge("atl_store_token_filter_bytes", "Memory of the token filters.", tokens.bytes),
+        counter("atl_store_token_sidecars_total", "Token filters written.", tokens.sidecars_total),
+        counter(
+            "atl_store_token_sidecar_failures_total",
+            "Token filters that could not be written.",
+            tokens.sidecar_failures_total,
+        ),
+        counter("atl_store_token_loads_total", "Token filters read.", tokens.loads_total),
+        counter(
+            "atl_store_token_load_failures_total",
+            "Token filters that could not be read.",
+            tokens.load_failures_total,
         ),
     ]
 }

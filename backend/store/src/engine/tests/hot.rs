@@ -251,7 +251,7 @@ async fn move_about(seed: u64) -> (u64, u64) {
                 "time passes"
             }
             14 if rng.one_in(3) => {
-                store.inner.apply_retention().await.unwrap();
+                store.inner.apply_retention(None).await.unwrap();
                 let today = rig.now_ms().div_euclid(DAY_MS);
                 let mut kept = std::mem::take(&mut model);
                 let probes = kept.probes.clone();
