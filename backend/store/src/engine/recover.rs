@@ -24,7 +24,7 @@ use super::hot::Hot;
 use super::view::{self, Ended, View};
 use super::{COMMANDS_MAX, Inner, PERMIT_BYTES, Store, flush, maintain, wal_dir};
 use crate::catalog::Catalog;
-use crate::compact::Compactor;
+use crate::compact::{CompactionPolicy, Compactor};
 use crate::config::Config;
 use crate::dedup::{Dedup, batch_key};
 use crate::error::{Error, Result};
@@ -108,7 +108,11 @@ pub(crate) async fn open(
         closed: AtomicBool::new(false),
         _lock: lock,
         disks,
-        compactor: Compactor::new(config.compaction.clone()),
+        compactor: Compactor::new(CompactionPolicy {
+            hot_window: config.hot_window,
+            out_of_order_window: config.out_of_order_window,
+            ..config.compaction.clone()
+        }),
         lease,
         config,
     });
