@@ -139,7 +139,9 @@ impl From<PromError> for QueryError {
         };
         let kind = match error {
             PromError::Parse(_) | PromError::Request(_) | PromError::Execution(_) => QueryErrorKind::Plan,
-            PromError::TooManySamples | PromError::TooManySeries { .. } => QueryErrorKind::Memory,
+            PromError::TooManySamples | PromError::TooManySeries { .. } | PromError::OutOfMemory => {
+                QueryErrorKind::Memory
+            }
             PromError::Timeout(_) => QueryErrorKind::Timeout,
             PromError::Canceled(_) => QueryErrorKind::Cancelled,
             PromError::Busy { .. } => QueryErrorKind::Busy,
