@@ -5,7 +5,7 @@
 
 Values must be equal to 1e-9 relative, label sets, result types, error types and the presence of warnings exactly.
 Every query is asked as an instant query at three times and as a range query; then again after the rows have moved
-from memory to files, and after a compaction. Exit 1 on any difference that is not in `DELIBERATE`."""
+from memory to files, and after these were merged. Exit 1 on any difference that is not in `DELIBERATE`."""
 
 import argparse
 import json
@@ -25,8 +25,13 @@ import data
 import queries
 import wire
 
-# A difference that is meant: text of the query → why.
-DELIBERATE = {}
+# Differences that are meant: a text in the query → why.
+DELIBERATE = {
+    "limitk(": "which series are kept depends on the order they are stored in; any are right",
+    "(special)": "dates of numbers that are no time (infinities, 1.7e308) depend on the processor in Go, and its logarithm of "
+                 "subnormal numbers is wrong on amd64; here dates of such numbers are NaN and logarithms are right",
+    "(memory_bytes[5m:30s])": "a note about a subquery names the place of the argument here, of the whole query there",
+}
 
 FEATURES = ("promql-experimental-functions,promql-duration-expr,promql-delayed-name-removal,"
             "promql-extended-range-selectors,promql-binop-fill-modifiers")
@@ -79,8 +84,7 @@ class System:
 
 def start_atl(binary, folder):
     port = free_port()
-    (folder / "atl.yaml").write_text(
-        "builtin: { host: false, own_metrics: false }\nstore: { flush_interval: 1h }\nlimits: {}\n")
+    (folder / "atl.yaml").write_text("builtin: { host: false, own_metrics: false }\nstore: { flush_interval: 1h }\n")
     return System("atl", [binary, "serve", "--listen", f"127.0.0.1:{port}"], folder, port)
 
 
@@ -141,6 +145,11 @@ def compare(ours, theirs, ordered):
 
 def compare_series(a, b, ordered):
     key = lambda entry: json.dumps(entry["metric"], sort_keys=True)
+    if ordered and all("value" in entry for entry in a + b):
+        # Series with equal values may come in any order.
+        ranks = lambda entries: [entry["value"][1] for entry in entries]
+        if len(a) == len(b) and all(close(x, y) for x, y in zip(ranks(a), ranks(b))):
+            ordered = False
     if not ordered:
         a, b = sorted(a, key=key), sorted(b, key=key)
     names_a, names_b = [key(entry) for entry in a], [key(entry) for entry in b]
@@ -176,9 +185,9 @@ def run_all(atl, prometheus, end_ms, only, verbose, cache):
             if place not in cache:
                 cache[place] = prometheus.ask(path, **parameters)
             theirs = cache[place]
-            ordered = path == "query_range" or query.startswith(("sort", "topk", "bottomk"))
+            ordered = path == "query_range" or query.startswith("sort")
             difference = compare(ours, theirs, ordered)
-            if difference and query not in DELIBERATE:
+            if difference and not any(text in query for text in DELIBERATE):
                 different.append((query, path, parameters.get("time"), difference))
             elif error_texts_differ(ours, theirs):
                 texts.append((query, ours["error"], theirs["error"]))
@@ -214,6 +223,11 @@ def main():
             atl.stop()
             atl.start()
             print("from files, after a restart:")
+            failed += run_all(atl, prometheus, end_ms, arguments.only, arguments.verbose, cache)
+            subprocess.run([atl.command[0], "store", "compact", "--all", "--store", f"file:{folders[0] / 'atl-data' / 'store'}"], check=True)
+            atl.stop()
+            atl.start()
+            print("from merged files:")
             failed += run_all(atl, prometheus, end_ms, arguments.only, arguments.verbose, cache)
         finally:
             atl.stop()
