@@ -13,6 +13,7 @@ use object_store::path::Path;
 use promql::script::{Report, Target, run_on};
 use promql::{Answer, QueryTime, SeriesData};
 use store::Store;
+use store::compact::{CompactionScope, ProgressFn};
 
 use super::config::{PromConfig, PromOptions};
 use super::engine::PromEngine;
@@ -39,11 +40,14 @@ pub enum Stage {
     Restarted,
     /// Part in files, part in the head: of every `load` the even samples are flushed, the odd ones are not.
     Mixed,
+    /// In files of two flushes that were merged into one.
+    Merged,
 }
 
 impl Stage {
     /// All of them.
-    pub const ALL: [Stage; 5] = [Stage::Head, Stage::Files, Stage::Hot, Stage::Restarted, Stage::Mixed];
+    pub const ALL: [Stage; 6] =
+        [Stage::Head, Stage::Files, Stage::Hot, Stage::Restarted, Stage::Mixed, Stage::Merged];
 }
 
 /// A store that scripts work on. Not to be used on an async thread.
@@ -144,6 +148,14 @@ impl ThroughStore {
         self.runtime.block_on(store.flush()).map(|_| ()).map_err(|error| error.to_string())
     }
 
+    fn merge(&self) -> Result<(), String> {
+        let store = self.store()?;
+        let scope = CompactionScope { all: true, ..CompactionScope::default() };
+        let merged = self.runtime.block_on(store.compact(&scope, &ProgressFn::default()));
+        let report = merged.map_err(|error| error.to_string())?;
+        if report.failures > 0 { Err(format!("{} merges failed", report.failures)) } else { Ok(()) }
+    }
+
     fn store(&self) -> Result<&Store, String> {
         self.open.as_ref().map(|open| &open.store).ok_or_else(|| "there is no store".to_owned())
     }
@@ -169,12 +181,16 @@ impl Target for ThroughStore {
                 self.append(points)?;
                 self.restart()?;
             }
-            Stage::Mixed => {
+            Stage::Mixed | Stage::Merged => {
                 let (even, odd): (Vec<_>, Vec<_>) =
                     points.into_iter().enumerate().partition(|(i, _)| i % 2 == 0);
                 self.append(even.into_iter().map(|(_, point)| point).collect())?;
                 self.flush()?;
                 self.append(odd.into_iter().map(|(_, point)| point).collect())?;
+                if self.stage == Stage::Merged {
+                    self.flush()?;
+                    self.merge()?;
+                }
             }
         }
         check_kinds(&series)
