@@ -75,8 +75,10 @@ async fn answers_with_known_steps_are_those_without() {
                         }
                     });
                 let (with, without) = (with.await, without.await);
+                // As text, since NaN differs from itself.
                 assert_eq!(
-                    with.value, without.value,
+                    format!("{:?}", with.value),
+                    format!("{:?}", without.value),
                     "{query} {start_ms} {end_ms}, seed {seed} round {round}"
                 );
                 assert_eq!(with.annotations, without.annotations);
