@@ -139,7 +139,7 @@ impl Store {
         let permit = queue.acquire_many_owned(permits).await.map_err(|_| Error::Closed)?;
         let key = batch.batch_id.as_deref().map(|id| batch_key(&batch.source, id));
         let (reply, answer) = oneshot::channel();
-        inner.send(Command::Append(Job { batch, key, reply, permit })).await?;
+        inner.send(Command::Append(Box::new(Job { batch, key, reply, permit }))).await?;
         let appended = answer.await.map_err(|_| Error::Closed)?;
         inner.ask_for_flush();
         appended

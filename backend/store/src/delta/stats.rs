@@ -68,7 +68,7 @@ impl StatsBuilder {
     pub(crate) fn finish(self) -> String {
         let (mut least, mut greatest, mut nulls) = (Map::new(), Map::new(), Map::new());
         for (name, stats) in self.columns {
-            if let Some((low, high)) = stats.bounds.and_then(Bounds::to_json) {
+            if let Some((low, high)) = stats.bounds.and_then(Bounds::into_json) {
                 least.insert(name.to_owned(), low);
                 greatest.insert(name.to_owned(), high);
             }
@@ -96,7 +96,7 @@ impl Bounds {
         }
     }
 
-    fn to_json(self) -> Option<(Value, Value)> {
+    fn into_json(self) -> Option<(Value, Value)> {
         Some(match self {
             Bounds::Text(low, high) => (json!(cut(&low)), json!(cut_up(&high)?)),
             Bounds::Number(low, high) => (json!(low), json!(high)),

@@ -47,7 +47,7 @@ pub enum Appended {
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Store a batch.
-    Append(Job),
+    Append(Box<Job>),
     /// End the active generation, if it has rows.
     Rotate(oneshot::Sender<()>),
     /// Everything up to this record is committed: shorten the log.
@@ -105,7 +105,7 @@ impl Appender {
                     if !self.group_wait.is_zero() {
                         thread::sleep(self.group_wait);
                     }
-                    next = self.group(job);
+                    next = self.group(*job);
                     self.publish();
                     if next.is_some() {
                         continue;
@@ -155,7 +155,7 @@ impl Appender {
                 break;
             }
             match self.commands.try_recv() {
-                Ok(Command::Append(next)) => job = Some(next),
+                Ok(Command::Append(next)) => job = Some(*next),
                 Ok(command) => other = Some(command),
                 Err(_) => {}
             }

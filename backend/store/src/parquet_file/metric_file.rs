@@ -82,7 +82,7 @@ impl<W: Write + Send> MetricFile<W> {
     }
 
     /// Writes what is left and gives back the sink.
-    pub(super) fn finish(mut self: Box<Self>) -> Result<W> {
+    pub(super) fn finish(mut self) -> Result<W> {
         if let Some(first) = self.pending.first().filter(|_| self.pending_rows > 0) {
             let rows = concat_batches(&first.schema(), &self.pending)?;
             let (metrics, series) = starts(&rows);

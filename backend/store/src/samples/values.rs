@@ -169,9 +169,8 @@ fn join(bytes: &[u8], count: usize, rows: Range<usize>, values: &mut Vec<f64>) {
         transpose(&mut matrix);
         values.extend_from_slice(&matrix.map(f64::from_bits));
     }
-    for at in blocks * WIDTH..rows.len() {
-        values.push(f64::from_le_bytes(std::array::from_fn(|stream| streams[stream][at])));
-    }
+    let rest = blocks * WIDTH..rows.len();
+    values.extend(rest.map(|at| f64::from_le_bytes(std::array::from_fn(|stream| streams[stream][at]))));
 }
 
 /// Swaps byte `j` of row `i` with byte `i` of row `j`: halves, then quarters, then eighths (Hacker's Delight,

@@ -46,7 +46,7 @@ impl Bloom {
     }
 
     fn place(&self, hash: u64) -> usize {
-        ((hash >> 32) * self.blocks.len() as u64 >> 32) as usize
+        (((hash >> 32) * self.blocks.len() as u64) >> 32) as usize
     }
 
     /// Number of blocks, at least 1.

@@ -45,7 +45,8 @@ fn as_file(table: Table, rows: &RecordBatch) -> RecordBatch {
     let schema = table.file_schema();
     let columns = rows.columns().iter().zip(schema.fields());
     let columns = columns.map(|(column, field)| arrow::compute::cast(column, field.data_type()).unwrap());
-    RecordBatch::try_new(schema.clone(), columns.collect()).unwrap()
+    let columns = columns.collect();
+    RecordBatch::try_new(schema, columns).unwrap()
 }
 
 /// Stable, as `sorted` is not.

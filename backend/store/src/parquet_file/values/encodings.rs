@@ -16,7 +16,7 @@ pub(super) fn plain(values: &[f64]) -> Vec<u8> {
 /// BYTE_STREAM_SPLIT: the first bytes of all numbers, then the second ones, and so on.
 pub(super) fn split(values: &[f64]) -> Vec<u8> {
     let count = values.len();
-    let mut bytes = vec![0; count * size_of::<f64>()];
+    let mut bytes = vec![0; size_of_val(values)];
     for (i, value) in values.iter().enumerate() {
         for (k, byte) in value.to_le_bytes().into_iter().enumerate() {
             bytes[k * count + i] = byte;
