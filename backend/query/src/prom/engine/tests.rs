@@ -230,15 +230,20 @@ async fn series_and_labels_are_found_by_matchers() {
     let all = (i64::MIN, i64::MAX);
     let up = vec![Matcher::equal("__name__", "up")];
     let beta = vec![Matcher::equal("instance", "beta")];
-    let series = prom.series(snapshot(), &[up.clone()], all.0, all.1, None).await.unwrap();
+    let series = prom.series(snapshot(), std::slice::from_ref(&up), all.0, all.1, None).await.unwrap();
     assert_eq!(series.len(), 3);
     // A series that two sets find is given once.
     let series = prom.series(snapshot(), &[up.clone(), beta.clone()], all.0, all.1, None).await.unwrap();
     assert_eq!(series.len(), 3 + 4);
     assert!(series.is_sorted());
-    assert_eq!(prom.series(snapshot(), &[up.clone()], all.0, all.1, Some(2)).await.unwrap().len(), 2);
+    assert_eq!(
+        prom.series(snapshot(), std::slice::from_ref(&up), all.0, all.1, Some(2)).await.unwrap().len(),
+        2
+    );
     let before = START_MS - 5 * 86_400_000;
-    assert!(prom.series(snapshot(), &[up.clone()], all.0, before, None).await.unwrap().is_empty());
+    assert!(
+        prom.series(snapshot(), std::slice::from_ref(&up), all.0, before, None).await.unwrap().is_empty()
+    );
     let names = prom.label_names(snapshot(), &[beta], all.0, all.1, None).await.unwrap();
     assert_eq!(names, ["__name__", "instance", "job", "mode", "value"]);
     let values = prom.label_values(snapshot(), "__name__", &[], all.0, all.1, None).await.unwrap();
