@@ -42,8 +42,9 @@ pub(super) fn reach(
     Some(reach)
 }
 
-/// Whether the text may use `@`, `start()`, `end()` or `range()`. Says yes too often: these may stand in
-/// strings.
+/// Whether the text may use `@`, `start()`, `end()` or `range()`, or `or`, which can make one series of steps
+/// that have a metric name and steps that have lost it: whether it keeps the name depends on the first of them.
+/// Says yes too often: these may stand in strings.
 fn names_query_times(query: &str) -> bool {
     let called = |name: &str| {
         query.match_indices(name).any(|(at, _)| {
@@ -52,7 +53,7 @@ fn names_query_times(query: &str) -> bool {
             apart && !query[at + name.len()..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
         })
     };
-    query.contains('@') || ["start", "end", "range"].into_iter().any(called)
+    query.contains('@') || ["start", "end", "range", "or"].into_iter().any(called)
 }
 
 #[cfg(test)]

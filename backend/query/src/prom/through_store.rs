@@ -2,6 +2,7 @@
 //! from the head, from files, or after a restart. Comes in: a directory to work in; goes out: a target for
 //! [`promql::script::run_on`]. Shows that nothing between ingestion and the evaluator bends the language.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,7 +171,13 @@ impl ThroughStore {
 
 impl Target for ThroughStore {
     fn load(&mut self, series: Vec<SeriesData>) -> Result<(), String> {
-        let points: Vec<Point> = series.iter().flat_map(points).collect();
+        // Of two lines of a script for one series and time the later one counts; a store knows no order.
+        let mut last = HashMap::new();
+        for point in series.iter().flat_map(points) {
+            last.insert((point.labels.clone(), point.timestamp_ms), point);
+        }
+        let mut points: Vec<Point> = last.into_values().collect();
+        points.sort_by(|a, b| (&a.labels, a.timestamp_ms).cmp(&(&b.labels, b.timestamp_ms)));
         match self.stage {
             Stage::Head => self.append(points)?,
             Stage::Files | Stage::Hot => {

@@ -59,7 +59,7 @@ async fn what_is_wrong_with_an_expression_is_told_with_its_place() {
     let fixture = Fixture::flushed().await;
     let error = fixture.error("SELECT * FROM promql('sum(up')").await;
     assert_eq!(error.kind, QueryErrorKind::Plan);
-    assert!(error.message.starts_with("PromQL expression, line 1, column 4: "), "{}", error.message);
+    assert!(error.message.starts_with("PromQL expression, line 1, column 7: "), "{}", error.message);
     for (call, part) in [
         ("promql()", "the expression must be a string"),
         ("promql(1)", "the expression must be a string"),

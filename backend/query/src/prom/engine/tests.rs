@@ -164,7 +164,7 @@ async fn failures_have_the_words_and_types_of_prometheus() {
     };
     let parse = check(PromConfig::default(), "sum(up", options()).await;
     assert_eq!(parse.0, PromErrorType::BadData);
-    assert!(parse.1.starts_with("1:4: parse error: "), "{}", parse.1);
+    assert!(parse.1.starts_with("1:7: parse error: "), "{}", parse.1);
     let few = PromConfig { samples_max: 100, ..PromConfig::default() };
     let samples = check(few, "up", options()).await;
     let text = "query processing would load too many samples into memory in query execution";
@@ -213,7 +213,7 @@ async fn a_query_nobody_waits_for_ends_and_gives_its_place_back() {
     let fixture = Fixture::filled().await;
     let engine = engine(PromConfig { concurrent_max: 1, ..PromConfig::default() });
     // Evaluates for very long: a subquery of many steps at every one of many steps.
-    let query = "sum_over_time(max_over_time(cpu_seconds_total[30m:1s])[1h:1s])";
+    let query = "quantile_over_time(0.5, quantile_over_time(0.5, cpu_seconds_total[30m:1s])[1h:1s])";
     let (start_ms, end_ms) = (START_MS, START_MS + 3_600_000);
     let options = options();
     let run = engine.range(fixture.store.snapshot(), query, start_ms, end_ms, 1_000, &options);
