@@ -112,7 +112,7 @@ async fn mistakes_are_told_as_prometheus_tells_them() {
         ("series", 400, "bad_data", "no match[] parameter provided"),
         ("series?match[]=%7B%7D", 400, "bad_data", "match[]"),
         ("series?match[]=up%5B5m%5D", 400, "bad_data", "invalid parameter \"match[]\""),
-        ("label//values", 404, "", ""),
+        ("label//values", 400, "bad_data", "invalid label name"),
         ("rules/test/test", 404, "", ""),
     ] {
         let answer = http::get(&atl.url(&format!("/api/v1/{path}"))).await.expect("an answer");

@@ -135,7 +135,8 @@ async fn remote_read_gives_samples_as_they_are_stored() {
     let request = http::client().post(atl.url("/api/v1/read")).body(body);
     let answer = http::send(request).await.expect("an answer");
     assert_eq!((answer.status, answer.header("content-encoding")), (200, "snappy"), "{}", answer.text());
-    let has = |bits: u64| answer.body.windows(8).any(|window| window == bits.to_le_bytes());
+    let body = snap::raw::Decoder::new().decompress_vec(&answer.body).expect("snappy");
+    let has = |bits: u64| body.windows(8).any(|window| window == bits.to_le_bytes());
     assert!(has(1.5f64.to_bits()) && has(stale_nan().to_bits()), "both samples in range");
     assert!(!has(3.0f64.to_bits()), "and none beyond");
     let broken = http::client().post(atl.url("/api/v1/read")).body(vec![9u8, 9, 9]);
