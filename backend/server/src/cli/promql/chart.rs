@@ -160,7 +160,7 @@ mod tests {
         ] });
         assert_eq!(
             table(&data),
-            "series          value\n──────────────  ─────\nup{job=\"a\"}         1\nup{job=\"b,c\"}       0\n"
+            "series         value\n─────────────  ─────\nup{job=\"a\"}        1\nup{job=\"b,c\"}      0\n"
         );
         assert_eq!(csv(&data), "timestamp,value,__name__,job\n1.5,1,up,a\n1.5,0,up,\"b,c\"\n");
         let scalar = json!({ "resultType": "scalar", "result": [1, "2.5"] });
