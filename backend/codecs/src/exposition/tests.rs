@@ -228,7 +228,9 @@ fn exercise(bytes: &[u8]) {
         let mut last = "";
         let mut hinted = parser.clone();
         for entry in parser {
-            assert_eq!(hinted.next_expecting(last), Some(entry.clone()), "a hint changes nothing");
+            // As text, since NaN differs from itself.
+            let with_hint = format!("{:?}", hinted.next_expecting(last));
+            assert_eq!(with_hint, format!("{:?}", Some(&entry)), "a hint changes nothing");
             if let Ok(Entry::Sample(sample)) = entry {
                 last = sample.series.as_str();
                 let _ = sample.series.name();
