@@ -1,4 +1,4 @@
-//! The tables in a bucket: written there, readable without the server, and patient while the bucket is away.
+//! The tables in a bucket: written there, readable without the server, and patient while the bucket is away. On both S3 servers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,10 +9,16 @@ use tokio::time::{Instant, sleep};
 use crate::harness::atl::NO_BUILTIN;
 use crate::harness::edge::{Signed, key_config, sample_push};
 use crate::harness::process::Process;
-use crate::harness::s3::S3;
+use crate::harness::s3::{Kind, S3, on_both};
 use crate::harness::server::{Reply, Request, Server};
 use crate::harness::wait::ensure;
 use crate::harness::{Atl, eventually, http, tools};
+
+on_both!(
+    rows_reach_the_bucket_and_are_read_back_without_the_server,
+    while_the_bucket_is_away_writes_are_acknowledged_and_arrive_later,
+    a_crash_while_the_bucket_is_away_loses_nothing_either,
+);
 
 /// Rows of `probes` in the bucket itself, asked without the server.
 fn probes_in_bucket(atl: &Atl, prefix: &str) -> Result<i64, String> {
@@ -27,9 +33,8 @@ fn probes_in_bucket(atl: &Atl, prefix: &str) -> Result<i64, String> {
     number.ok_or_else(|| format!("{text}{}", String::from_utf8_lossy(&output.stderr)))
 }
 
-#[tokio::test]
-async fn rows_reach_the_bucket_and_are_read_back_without_the_server() {
-    let s3 = S3::start().await;
+async fn rows_reach_the_bucket_and_are_read_back_without_the_server(kind: Kind) {
+    let s3 = S3::start(kind).await;
     let mut atl = Atl::start(&format!("{NO_BUILTIN}{}{}", key_config(), s3.store_config("team/atl"))).await;
     let push = Signed::push("one", &sample_push("one", 20));
     assert_eq!(push.send(&atl.base_url()).await.expect("an answer").status, 200);
@@ -55,9 +60,8 @@ async fn rows_reach_the_bucket_and_are_read_back_without_the_server() {
     assert_eq!(atl.sql("SELECT count(*) FROM prom.probe_success").await.number(), 20);
 }
 
-#[tokio::test]
-async fn while_the_bucket_is_away_writes_are_acknowledged_and_arrive_later() {
-    let mut s3 = S3::start().await;
+async fn while_the_bucket_is_away_writes_are_acknowledged_and_arrive_later(kind: Kind) {
+    let mut s3 = S3::start(kind).await;
     let mut atl = Atl::start(&format!("{NO_BUILTIN}{}{}", key_config(), s3.store_config("atl"))).await;
     let base_url = atl.base_url();
     let before = Signed::push("before", &sample_push("before", 10));
@@ -92,9 +96,8 @@ async fn while_the_bucket_is_away_writes_are_acknowledged_and_arrive_later() {
     atl.stop().await;
 }
 
-#[tokio::test]
-async fn a_crash_while_the_bucket_is_away_loses_nothing_either() {
-    let mut s3 = S3::start().await;
+async fn a_crash_while_the_bucket_is_away_loses_nothing_either(kind: Kind) {
+    let mut s3 = S3::start(kind).await;
     let mut atl = Atl::start(&format!("{NO_BUILTIN}{}{}", key_config(), s3.store_config("atl"))).await;
     s3.take_away();
     for number in 0..5 {
