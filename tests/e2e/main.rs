@@ -12,6 +12,7 @@ mod durability;
 mod edge_push;
 mod edge_worker;
 mod first_start;
+mod full_disk;
 mod hostile;
 mod interop;
 mod leader;
