@@ -22,3 +22,4 @@ mod remote_write;
 mod sql_api;
 mod sql_limits;
 mod store_commands;
+mod versions;
