@@ -342,7 +342,7 @@ enum Fate {
 #[test]
 fn power_cuts_lose_nothing_that_was_acknowledged() {
     let (mut stored, mut cuts) = (0, 0);
-    for seed in seeds(1_000) {
+    for seed in seeds(10_000) {
         let mut rng = Rng(seed);
         let disk = SimDisk::default();
         let mut fates: BTreeMap<u64, Fate> = BTreeMap::new();

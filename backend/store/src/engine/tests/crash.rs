@@ -179,7 +179,7 @@ async fn a_log_larger_than_memory_is_committed_while_it_is_read() {
 /// and power cuts. What was acknowledged is there, once; what was refused for good is not.
 #[tokio::test(start_paused = true)]
 async fn power_cuts_and_kills_over_whole_lives() {
-    for seed in seeds(40) {
+    for seed in seeds(200) {
         life(seed).await;
     }
 }

@@ -195,7 +195,7 @@ fn some_batch(rng: &mut Rng, now_ms: i64, number: u64) -> Batch {
 #[tokio::test]
 async fn a_snapshot_holds_what_was_written_whatever_moves() {
     let (mut hot, mut hidden) = (0, 0);
-    for seed in seeds(8) {
+    for seed in 0..crate::testing::seeds(8) {
         let (peak, gone) = move_about(seed).await;
         (hot, hidden) = (hot + peak, hidden + gone);
     }
