@@ -73,7 +73,8 @@ struct LabelName<'a>(&'a str);
 impl Display for LabelName<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if self.0.chars().all(plain) && !self.0.starts_with(|c: char| c.is_ascii_digit()) {
+        let starts_well = self.0.starts_with(|c: char| plain(c) && !c.is_ascii_digit());
+        if starts_well && self.0.chars().all(plain) {
             f.write_str(self.0)
         } else {
             f.write_str(&quoted(self.0))

@@ -47,6 +47,7 @@ fn selectors() {
     check("foo{a='b',}", "foo{a=\"b\"}");
     check("{'foo bar', a!=\"b\"}", "{__name__=\"foo bar\",a!=\"b\"}");
     check("foo{'a b'=~\"c.*\"}", "foo{\"a b\"=~\"c.*\"}");
+    check("foo{''!='x'}", "foo{\"\"!=\"x\"}");
     check("foo[5m]", "foo[5m]");
     check("foo[300]", "foo[300]");
     check("foo @ 1.5 offset -5m", "foo @ 1.500 offset -5m");
