@@ -52,12 +52,17 @@ async fn tables_are_summed_up_by_day() {
     let summary = serde_json::to_value(tables(&catalog.files())).unwrap();
     let metrics = &summary["tables"][0];
     let sizes: Vec<u64> = catalog.files().table(Table::Metrics).iter().map(|file| file.size).collect();
+    let level = |files: usize, rows: u64, bytes: u64| json!([{"level": 0, "files": files, "rows": rows, "bytes": bytes}]);
+    let bytes = sizes[0] + sizes[1];
     assert_eq!(
         *metrics,
-        json!({"name": "metrics", "version": 2, "files": 2, "rows": 4, "bytes": sizes[0] + sizes[1], "days": [
-            {"day": "2026-11-22", "files": 1, "rows": 2, "bytes": sizes[1]},
-            {"day": "2026-11-21", "files": 1, "rows": 2, "bytes": sizes[0]},
-        ]})
+        json!({
+            "name": "metrics", "version": 2, "files": 2, "rows": 4, "bytes": bytes, "levels": level(2, 4, bytes),
+            "days": [
+                {"day": "2026-11-22", "files": 1, "rows": 2, "bytes": sizes[1], "levels": level(1, 2, sizes[1])},
+                {"day": "2026-11-21", "files": 1, "rows": 2, "bytes": sizes[0], "levels": level(1, 2, sizes[0])},
+            ],
+        })
     );
     assert_eq!(summary["tables"].as_array().unwrap().len(), 5);
 }
