@@ -16,12 +16,14 @@ use query::prom::PromConfig;
 use store::Store;
 use store::objects::{Objects, ObjectsConfig};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::app::{App, Edge, Facts, Stages};
 use crate::builtin;
 use crate::cli::{LogFormat, ServeArguments, fail, tell};
 use crate::config::{Config, ConfigError, Secret};
-use crate::http::{self, EdgeKeys};
+use crate::http::{self, EdgeKeys, Gate};
 use crate::sink::IngestSink;
 
 /// Read when no `--config` is given, if it is there.
@@ -55,10 +57,14 @@ async fn serve(arguments: ServeArguments) -> Result<(), ServeError> {
         format!("cannot listen on {}: {error}; choose another with --listen", config.listen)
     })?;
     let address = listener.local_addr()?;
+    let gate = Arc::new(Gate::default());
+    let (stopping, stop_seen) = watch::channel(false);
+    let server = start_server(listener, Arc::clone(&gate), stop_seen);
 
     let objects = open_objects(&config, Missing::Create)?;
     let (object_store, root) = (Arc::clone(&objects.store), objects.prefix.clone());
-    let store = Store::open(store_config(&config), object_store, root, Arc::clone(&clock));
+    let store =
+        Store::open_watched(store_config(&config), object_store, root, Arc::clone(&clock), gate.progress());
     let store = Arc::new(store.await?);
     let limits = config.limits.clone();
     let ingest = Arc::new(Ingest::new(Arc::clone(&store), limits, Arc::clone(&clock)));
@@ -72,20 +78,30 @@ async fn serve(arguments: ServeArguments) -> Result<(), ServeError> {
 
     let stages = Stages { objects, store, ingest, query, scrapes };
     let app = Arc::new(App::new(facts, stages, edge));
+    gate.open(http::router(Arc::clone(&app)));
     tell(&format!("atl {} is up: http://{address}/", env!("CARGO_PKG_VERSION")));
-    run_until_signal(listener, Arc::clone(&app)).await?;
+    run_until_signal(server, &stopping, Arc::clone(&app)).await?;
     stop(&app).await
 }
 
-/// Serves HTTP; after the signal, waits a while for requests in flight.
-async fn run_until_signal(listener: TcpListener, app: Arc<App>) -> Result<(), ServeError> {
-    let (stopping, stop_seen) = tokio::sync::watch::channel(false);
-    let router = http::router(Arc::clone(&app));
-    let mut drained = stop_seen.clone();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        let _ = drained.wait_for(|stop| *stop).await;
+/// Serves HTTP from here on; until the gate is opened, every answer says what the start is waiting for.
+fn start_server(
+    listener: TcpListener,
+    gate: Arc<Gate>,
+    mut stop_seen: watch::Receiver<bool>,
+) -> JoinHandle<std::io::Result<()>> {
+    let server = axum::serve(listener, gate.service()).with_graceful_shutdown(async move {
+        let _ = stop_seen.wait_for(|stop| *stop).await;
     });
-    let mut server = tokio::spawn(server.into_future());
+    tokio::spawn(server.into_future())
+}
+
+/// Waits for the signal, and after it a while for requests in flight.
+async fn run_until_signal(
+    mut server: JoinHandle<std::io::Result<()>>,
+    stopping: &watch::Sender<bool>,
+    app: Arc<App>,
+) -> Result<(), ServeError> {
     let hangup = tokio::spawn(reload_on_hangup(Arc::clone(&app)));
     tokio::select! {
         signal = stop_signal() => tracing::info!(signal = signal?, "stopping"),

@@ -48,7 +48,7 @@ use crate::parquet_file::WrittenFile;
 use crate::snapshot::Snapshot;
 use crate::stats::{Counters, HeadStats, HotStats, IndexStats, StoreStats};
 use crate::tables::Table;
-use crate::wal::replay::ReplayReport;
+use crate::wal::replay::{ReplayProgress, ReplayReport};
 
 /// Earliest and latest time of a row, milliseconds since the Unix epoch: the years 1 to 9999, which every
 /// reader of the tables can tell.
@@ -115,9 +115,20 @@ impl Store {
         prefix: Path,
         clock: Arc<dyn Clock>,
     ) -> Result<Store> {
+        Store::open_watched(config, objects, prefix, clock, Arc::default()).await
+    }
+
+    /// As [`Store::open`]; `progress` tells meanwhile how far the log is read.
+    pub async fn open_watched(
+        config: Config,
+        objects: Arc<dyn ObjectStore>,
+        prefix: Path,
+        clock: Arc<dyn Clock>,
+        progress: Arc<ReplayProgress>,
+    ) -> Result<Store> {
         config.validate()?;
         let disks = recover::Disks::real(&config.data_dir)?;
-        recover::open(config, objects, prefix, clock, disks).await
+        recover::open(config, objects, prefix, clock, disks, progress).await
     }
 
     /// Stores a batch. Resolves once it is on disk, fsynced; from then on every new snapshot holds its rows.

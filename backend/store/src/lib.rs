@@ -53,4 +53,4 @@ pub use snapshot::{HeadFilter, HeadSpan, Snapshot};
 pub use stats::{AppendStats, FlushStats, HeadStats, HotStats, IndexStats, StoreStats, WalStats};
 pub use tables::Table;
 pub use tokens::{Needle, RowGroupSelection, TokenIndex, TokenStats};
-pub use wal::replay::{Damage, ReplayReport};
+pub use wal::replay::{Damage, ReplayProgress, ReplayReport};

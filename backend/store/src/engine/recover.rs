@@ -38,7 +38,7 @@ use crate::tables::Table;
 use crate::wal::Lsn;
 use crate::wal::codec::Origin;
 use crate::wal::disk::{Disk, RealDisk, make_dir};
-use crate::wal::replay::{ReplayReport, Sink, read_again, replay};
+use crate::wal::replay::{ReplayProgress, ReplayReport, Sink, read_again, replay};
 use crate::wal::writer::{Position, Writer};
 
 /// Directories of the log and of the remembered batches.
@@ -59,13 +59,14 @@ impl Disks {
     }
 }
 
-/// Opens a store whose log lies on `disks`.
+/// Opens a store whose log lies on `disks`; `progress` tells how far that is read.
 pub(crate) async fn open(
     config: Config,
     objects: Arc<dyn ObjectStore>,
     prefix: Path,
     clock: Arc<dyn Clock>,
     disks: Disks,
+    progress: Arc<ReplayProgress>,
 ) -> Result<Store> {
     let lock = lock(&config.data_dir)?;
     let app_id = format!("atl-{}", node_id(&config.data_dir)?);
@@ -116,7 +117,7 @@ pub(crate) async fn open(
         lease,
         config,
     });
-    let recovered = recover(&inner).await?;
+    let recovered = recover(&inner, progress).await?;
     let thread = start_thread(&inner, recovered, receiver)?;
     let stop = CancellationToken::new();
     let tasks = vec![
@@ -138,7 +139,7 @@ struct Recovered {
     dedup: Dedup,
 }
 
-async fn recover(inner: &Arc<Inner>) -> Result<Recovered> {
+async fn recover(inner: &Arc<Inner>, progress: Arc<ReplayProgress>) -> Result<Recovered> {
     let watermark = |table| {
         let version = inner.catalog.watermark(table, &inner.app_id).unwrap_or(0);
         u64::try_from(version).unwrap_or(0)
@@ -161,7 +162,7 @@ async fn recover(inner: &Arc<Inner>) -> Result<Recovered> {
     };
     let wal = Arc::clone(&inner.disks.wal);
     let reading = tokio::task::spawn_blocking(move || {
-        let read = replay(wal.as_ref(), &mut rebuild);
+        let read = replay(wal.as_ref(), &mut rebuild, &progress);
         let Rebuild { generation, registries, dedup, .. } = rebuild;
         read.map(|(position, report)| (position, report, generation, registries, dedup))
     });

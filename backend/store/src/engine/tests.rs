@@ -55,7 +55,8 @@ impl Rig {
         assert!(self.dir.path().exists());
         let disks = Disks { wal: Arc::new(self.wal.clone()), batches: Arc::new(self.batches.clone()) };
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        recover::open(self.config.clone(), objects, Path::from("team/atl"), clock, disks).await
+        recover::open(self.config.clone(), objects, Path::from("team/atl"), clock, disks, Arc::default())
+            .await
     }
 
     async fn open(&self) -> Store {
