@@ -128,6 +128,9 @@ pub(crate) struct StoreConfig {
     pub(crate) out_of_order_window: PromDuration,
     /// The write-ahead log may grow to this size before writes are refused.
     pub(crate) wal_bytes_max: ByteSize,
+    /// Most the cache of a bucket's files in `data_dir` may take; by default a tenth of the free disk and at most 4 GiB.
+    /// 0 turns the cache off.
+    pub(crate) cache_bytes_max: Option<ByteSize>,
     /// Days each table is kept.
     pub(crate) retention: RetentionConfig,
 }
@@ -147,6 +150,7 @@ impl Default for StoreConfig {
             hot_window: PromDuration(Duration::from_secs(2 * 3600)),
             out_of_order_window: PromDuration(Duration::from_secs(2 * 3600)),
             wal_bytes_max: ByteSize(4 << 30),
+            cache_bytes_max: None,
             retention: RetentionConfig::default(),
         }
     }

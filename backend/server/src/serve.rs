@@ -14,7 +14,7 @@ use model::{Clock, SystemClock};
 use query::Engine;
 use query::prom::PromConfig;
 use store::Store;
-use store::objects::{Objects, ObjectsConfig};
+use store::objects::{Objects, ObjectsConfig, StoreKind};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -63,8 +63,8 @@ async fn serve(arguments: ServeArguments) -> Result<(), ServeError> {
 
     let objects = open_objects(&config, Missing::Create)?;
     let (object_store, root) = (Arc::clone(&objects.store), objects.prefix.clone());
-    let store =
-        Store::open_watched(store_config(&config), object_store, root, Arc::clone(&clock), gate.progress());
+    let settings = store::Config { cache: cache_config(&config, objects.kind), ..store_config(&config) };
+    let store = Store::open_watched(settings, object_store, root, Arc::clone(&clock), gate.progress());
     let store = Arc::new(store.await?);
     let limits = config.limits.clone();
     let ingest = Arc::new(Ingest::new(Arc::clone(&store), limits, Arc::clone(&clock)));
@@ -267,6 +267,13 @@ fn store_config(config: &Config) -> store::Config {
         },
         ..store::Config::default()
     }
+}
+
+/// The cache of the bucket's files as configured. A local folder has none: its files are as near as the cache's.
+fn cache_config(config: &Config, kind: StoreKind) -> Option<store::CacheConfig> {
+    let disk_bytes_max = config.store.cache_bytes_max.map(|size| size.0);
+    let wanted = kind == StoreKind::S3 && disk_bytes_max != Some(0);
+    wanted.then(|| store::CacheConfig { disk_bytes_max, ..store::CacheConfig::default() })
 }
 
 /// The limits of a query as configured.

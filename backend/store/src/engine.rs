@@ -221,6 +221,7 @@ impl Store {
             memory: inner.ledger.stats(),
             replay: inner.replay.get().cloned().unwrap_or_default(),
             tokens: inner.catalog.tokens().stats(),
+            cache: inner.catalog.cache().map(|cache| cache.stats()).unwrap_or_default(),
         }
     }
 
@@ -247,6 +248,11 @@ impl Store {
             if let Err(error) = task.await {
                 tracing::error!(%error, "background task failed");
             }
+        }
+        if let Some(cache) = self.inner.catalog.cache().map(Arc::clone)
+            && tokio::task::spawn_blocking(move || cache.close()).await.is_err()
+        {
+            tracing::error!("the cache could not be closed");
         }
         // Fails where the thread is gone already.
         let _ = self.inner.commands.send(Command::Stop).await;

@@ -91,7 +91,7 @@ impl Snapshot {
             head: None,
             all_files: Arc::clone(&files),
             files,
-            objects: Arc::clone(catalog.objects()),
+            objects: Arc::clone(catalog.reads()),
             prefix: catalog.prefix().clone(),
             series_files: Arc::clone(catalog.series()),
             tokens: Arc::clone(catalog.tokens()),
@@ -285,7 +285,7 @@ impl Snapshot {
         unflushed.iter().flat_map(|generation| generation.days(of).into_keys()).collect()
     }
 
-    /// The object store the files lie on.
+    /// The object store the files lie on, for reading them: through the cache where there is one.
     pub fn objects(&self) -> &Arc<dyn ObjectStore> {
         &self.objects
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::compact::CompactionStats;
 use crate::lease::LeaseStats;
+use crate::range_cache::CacheStats;
 use crate::tokens::TokenStats;
 use crate::wal::replay::ReplayReport;
 
@@ -33,6 +34,8 @@ pub struct StoreStats {
     pub replay: ReplayReport,
     /// Token filters of log files.
     pub tokens: TokenStats,
+    /// The cache of ranges of data files.
+    pub cache: CacheStats,
 }
 
 /// The log on disk.

@@ -17,9 +17,11 @@ use crate::tables::{Table, map_builder};
 
 mod faulty;
 mod refusing;
+mod remote;
 
 pub(crate) use faulty::{FaultyStore, LATE_MAX};
 pub(crate) use refusing::Refusing;
+pub(crate) use remote::{Remote, Wrong};
 
 /// The day the tests' rows lie in: 2026-11-22.
 pub(crate) const DAY: i32 = 20_779;

@@ -33,6 +33,7 @@ use crate::head::metadata::MetadataMap;
 use crate::head::series_rows::Committed;
 use crate::lease::Lease;
 use crate::memory::Ledger;
+use crate::range_cache::RangeCache;
 use crate::stats::Counters;
 use crate::tables::Table;
 use crate::wal::Lsn;
@@ -71,7 +72,15 @@ pub(crate) async fn open(
     let lock = lock(&config.data_dir)?;
     let app_id = format!("atl-{}", node_id(&config.data_dir)?);
     crate::contract::check(objects.as_ref(), &prefix).await?;
-    let catalog = Catalog::open(objects, prefix, Arc::clone(&clock)).await?;
+    let ledger = Ledger::new(config.memory_limit);
+    let catalog = Catalog::open(Arc::clone(&objects), prefix, Arc::clone(&clock)).await?;
+    let catalog = match config.cache {
+        Some(cache) => {
+            let folder = config.data_dir.join("cache");
+            catalog.with_cache(RangeCache::open(objects, &folder, cache, Arc::clone(&ledger)))
+        }
+        None => catalog,
+    };
     catalog.tokens().set_bytes_max(config.token_bytes_max);
     let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
     // Random, so that a process that was killed does not take its own lease for one it still holds.
@@ -97,7 +106,7 @@ pub(crate) async fn open(
         view: Arc::new(ArcSwap::from_pointee(view)),
         metadata: Arc::new(MetadataMap::default()),
         counters: Arc::new(Counters::default()),
-        ledger: Ledger::new(config.memory_limit),
+        ledger,
         replay: OnceLock::new(),
         commands,
         queue: Arc::new(Semaphore::new(permits)),

@@ -18,6 +18,7 @@ use crate::snapshot::HeadFilter;
 use crate::testing::{FaultyStore, noon};
 use crate::wal::sim::{Rng, SimDisk, seeds};
 
+mod cached;
 mod compacting;
 mod crash;
 mod failing;
