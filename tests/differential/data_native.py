@@ -1,5 +1,6 @@
 """Native histograms with everything that makes them hard: exponential and custom buckets, other resolutions and bounds
-halfway, resets, stale markers, gauges, floats before histograms in one series; and exemplars."""
+halfway, resets, stale markers, gauges, floats before histograms in one series; exemplars; and counters that tell when they
+started to count."""
 
 import collections
 import math
@@ -132,3 +133,48 @@ def mixed(base, at, dice):
         else:
             histograms.append((ms, counter.histogram()))
     return Native(base | {"__name__": "mixed_seconds"}, samples, histograms, [])
+
+
+def started_series(end_ms):
+    """Labels, samples and histograms of series with times of their start, as a third part of each sample."""
+    out = []
+    for job in ("api", "web"):
+        for instance in ("a:1", "b:1"):
+            base = {"job": job, "instance": instance}
+            dice = random.Random(f"started {job}/{instance}")
+            at = [end_ms - data.STEPS * data.STEP_MS + i * data.STEP_MS + dice.randrange(0, 3_000) for i in range(data.STEPS + 1)]
+            out.append((base | {"__name__": "started_total"}, started_numbers(at, dice), []))
+            out.append((base | {"__name__": "started_each_total"}, started_each(at, dice), []))
+            out.append((base | {"__name__": "started_seconds"}, [], started_histograms(at, dice)))
+    return out
+
+
+def started_numbers(at, dice):
+    """Starts again now and then, often with more than before, which only the time of the start tells."""
+    value, start, samples = 0.0, at[0] - 40_000, []
+    for ms in at:
+        if dice.random() < 0.02:
+            value, start = float(dice.randrange(0, 5_000)), ms - dice.randrange(1, 9_000)
+        value += dice.randrange(0, 50)
+        if dice.random() > 0.03:
+            samples.append((ms, data.bits(value), start))
+    return samples
+
+
+def started_each(at, dice):
+    """Every sample starts where the one before ended, as sums of differences do."""
+    return [(ms, data.bits(float(dice.randrange(0, 100))), before) for before, ms in zip([at[0] - 15_000, *at], at)]
+
+
+def started_histograms(at, dice):
+    counter, start, histograms = Counter(3, zero_threshold=1e-3), at[0] - 40_000, []
+    for ms in at:
+        if dice.random() < 0.02:
+            counter.clear()
+            start = ms - dice.randrange(1, 9_000)
+            for _ in range(dice.randrange(200)):
+                counter.observe(dice.lognormvariate(-2, 1.5))
+        for _ in range(dice.randrange(8)):
+            counter.observe(dice.lognormvariate(-2, 1.5))
+        histograms.append((ms, counter.histogram(), start))
+    return histograms

@@ -65,6 +65,19 @@ OTHERS = [
 ]
 
 
+# Over counters that tell when they started.
+STARTED_RANGES = [
+    "started_total[5m]", "started_total[1m]", "started_total[2h]", "started_each_total[5m]", "started_each_total[50s]", "started_seconds[5m]", "started_seconds[1h]",
+    "started_total{instance=\"a:1\"}[7m] offset 3m", "started_total[10m] @ end()", "started_total[10m:1m]",
+]
+STARTED = [
+    "start_timestamp(started_total)", "start_timestamp(started_each_total)", "start_timestamp(started_seconds)", "start_timestamp(up)", "start_timestamp(-started_total)",
+    "timestamp(started_total) - start_timestamp(started_total)", "max_over_time(start_timestamp(started_total)[10m:1m])", "start_timestamp(started_total offset 5m)",
+    "sum by (job) (rate(started_total[5m]))", "histogram_quantile(0.9, rate(started_seconds[5m]))", "sum(increase(started_seconds[10m]))", "started_seconds", "started_total",
+    "rate(started_total[5m] anchored)", "increase(started_total[5m] smoothed)",
+]
+
+
 def filled(function, argument):
     return function.replace("{}", argument) if "{}" in function else f"{function}({argument})"
 
@@ -79,7 +92,8 @@ def generated():
         out += [aggregation.replace("{}", vector) if "{}" in aggregation else f"{aggregation}{grouping} ({vector})"
                 for grouping in groupings for vector in VECTORS]
     out += [f"{left} {operator} {right}" for left, right in PAIRS for operator in OPERATORS]
-    out += SETS + OTHERS
+    out += SETS + OTHERS + STARTED
+    out += [f"{function}({selector})" for function in ("rate", "increase", "irate", "resets", "changes", "delta") for selector in STARTED_RANGES]
     return list(dict.fromkeys(out))
 
 

@@ -43,7 +43,8 @@ DELIBERATE = {
 SLICE_MS = 600_000
 
 FEATURES = ("promql-experimental-functions,promql-duration-expr,promql-delayed-name-removal,"
-            "promql-extended-range-selectors,promql-binop-fill-modifiers,exemplar-storage")
+            "promql-extended-range-selectors,promql-binop-fill-modifiers,exemplar-storage,st-storage,xor2-encoding,"
+            "histograms-st-encoding,use-start-timestamps")
 
 
 def free_port():
@@ -99,16 +100,18 @@ def start_atl(binary, folder):
 
 def start_prometheus(binary, folder):
     port = free_port()
-    (folder / "prometheus.yml").write_text("global: { scrape_interval: 1h }\n")
-    command = [binary, "--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}",
+    (folder / "prometheus.yml").write_text("global: { scrape_interval: 1h }\notlp: { translation_strategy: NoTranslation }\n")
+    command = [binary, "--config.file=prometheus.yml", "--web.enable-otlp-receiver", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}",
                "--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=10y", f"--enable-feature={FEATURES}"]
     return System("prometheus", command, folder, port)
 
 
 def load(systems, end_ms, with_native):
-    """Time slice by time slice, as scrapes would come: numbers by remote write 1.0, native histograms by 2.0."""
+    """Time slice by time slice, as scrapes would come: numbers by remote write 1.0, native histograms by 2.0. Samples with a
+    time of their start go to Prometheus by OTLP, since its receiver of remote write does not keep it."""
     everything = data.all_series(end_ms)
     native = data_native.all_series(end_ms) if with_native else []
+    started = data_native.started_series(end_ms) if with_native else []
     slices = sorted({ms // SLICE_MS for _, samples in everything for ms, _ in samples})
     total = 0
     for number in slices:
@@ -119,11 +122,26 @@ def load(systems, end_ms, with_native):
             body += wire.series(labels, part) if part else b""
         for one in native:
             total += add_native(request, one, number)
+        of_slice = [(labels, in_slice(samples, number), in_slice(histograms, number)) for labels, samples, histograms in started]
+        total += sum(len(samples) + len(histograms) for _, samples, histograms in of_slice)
         for system in systems:
             wire.push(f"{system.url}/api/v1/write", body)
             if request.body:
                 wire.push(f"{system.url}/api/v1/write", request.message(), wire.VERSION_2)
-    return len(everything) + len(native), total
+            if of_slice:
+                push_started(system, of_slice)
+    return len(everything) + len(native) + len(started), total
+
+
+def push_started(system, of_slice):
+    if system.name == "prometheus":
+        wire.push_json(f"{system.url}/api/v1/otlp/v1/metrics", wire.otlp(of_slice))
+        return
+    request = wire.Request2()
+    for labels, samples, histograms in of_slice:
+        if samples or histograms:
+            request.add(labels, samples, histograms)
+    wire.push(f"{system.url}/api/v1/write", request.message(), wire.VERSION_2)
 
 
 def in_slice(samples, number):

@@ -172,7 +172,10 @@ impl Walker {
             }
             column.push(match series.walk {
                 Walk::Constant => series.first,
-                _ => (self.value * series.per_unit / series.multiple).round() * series.multiple / series.per_unit,
+                _ => {
+                    (self.value * series.per_unit / series.multiple).round() * series.multiple
+                        / series.per_unit
+                }
             });
         }
     }
@@ -199,7 +202,13 @@ impl Observed {
     }
 
     /// Columns: the buckets, then the sum, then the count.
-    fn walk(&mut self, histogram: &HistogramModel, slots: &[Slot], interval_s: f64, columns: &mut [Vec<f64>]) {
+    fn walk(
+        &mut self,
+        histogram: &HistogramModel,
+        slots: &[Slot],
+        interval_s: f64,
+        columns: &mut [Vec<f64>],
+    ) {
         for slot in slots {
             if slot.is_reboot {
                 self.counts.fill(0.0);
@@ -230,7 +239,8 @@ fn labels_of(model: &Model, name: &str) -> Vec<BTreeMap<String, String>> {
     let of_host = |labels: &BTreeMap<String, String>| -> BTreeMap<String, String> {
         labels.iter().map(|(key, value)| (key.clone(), value.replace("{host}", name))).collect()
     };
-    let mut out: Vec<BTreeMap<String, String>> = model.series.iter().map(|series| of_host(&series.labels)).collect();
+    let mut out: Vec<BTreeMap<String, String>> =
+        model.series.iter().map(|series| of_host(&series.labels)).collect();
     for histogram in &model.histograms {
         let part = |ending: &str, le: Option<String>| {
             let mut labels = of_host(&histogram.labels);

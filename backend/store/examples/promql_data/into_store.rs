@@ -18,10 +18,16 @@ const FLUSH_S: i64 = 300;
 const FLUSHES_AN_HOUR: usize = 12;
 
 /// Writes below `folder`: the tables to `store`, the log to `data`.
-pub(crate) async fn write(model: &Model, mut hosts: Vec<Host>, period: &Period, folder: &Path) -> Outcome<Written> {
+pub(crate) async fn write(
+    model: &Model,
+    mut hosts: Vec<Host>,
+    period: &Period,
+    folder: &Path,
+) -> Outcome<Written> {
     let clock = Arc::new(ManualClock::at_ms(period.start_ms));
     let store = open(folder, Arc::clone(&clock)).await?;
-    let mut written = Written { series: hosts.iter().map(|host| host.labels().len() as u64).sum(), samples: 0 };
+    let mut written =
+        Written { series: hosts.iter().map(|host| host.labels().len() as u64).sum(), samples: 0 };
     let labels: Vec<Vec<Labels>> =
         hosts.iter().map(|host| host.labels().iter().map(Labels::from_pairs).collect()).collect();
     let mut window = Window::default();
@@ -63,7 +69,8 @@ async fn open(folder: &Path, clock: Arc<ManualClock>) -> Outcome<Store> {
 fn points(labels: &[Labels], window: &Window) -> Vec<Point> {
     let of_series = |(labels, column): (&Labels, &Vec<f64>)| {
         let samples = window.times_ms.iter().zip(column);
-        let points = samples.map(|(&timestamp_ms, &value)| Point { labels: labels.clone(), timestamp_ms, value });
+        let points =
+            samples.map(|(&timestamp_ms, &value)| Point { labels: labels.clone(), timestamp_ms, value });
         points.collect::<Vec<_>>()
     };
     labels.iter().zip(&window.columns).flat_map(of_series).collect()

@@ -20,7 +20,8 @@ const LITERAL_BYTES: usize = 1 << 16;
 /// Sends everything; fails with the receiver's words where it refuses.
 pub(crate) fn send(model: &Model, hosts: Vec<Host>, period: &Period, url: &str) -> Outcome<Written> {
     let (address, path) = url.trim_start_matches("http://").split_once('/').ok_or("URL without a path")?;
-    let mut written = Written { series: hosts.iter().map(|host| host.labels().len() as u64).sum(), samples: 0 };
+    let mut written =
+        Written { series: hosts.iter().map(|host| host.labels().len() as u64).sum(), samples: 0 };
     let share = hosts.len().div_ceil(CONNECTIONS).max(1);
     let mut senders = Vec::new();
     let mut hosts = hosts.into_iter().peekable();
