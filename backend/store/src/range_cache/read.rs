@@ -126,6 +126,8 @@ impl RangeCache {
             // Moved in whole, so that it is dropped with the task where that never runs.
             let board = board;
             let brought = board.cache.bring(&board.file, board.numbers.clone()).await;
+            // First off the board: who hears of a failure and asks again shall not be told of the same one.
+            drop(board);
             // Fails where all who wanted it have given up.
             let _ = landed.send(brought.map(Arc::from).map_err(|error| Lost::Store(Arc::new(error))));
         });
