@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use super::block::{Block, BlockKey, FileRef};
 
@@ -24,7 +24,7 @@ pub(super) enum Lost {
 }
 
 /// Blocks in a row from the first one asked for; fewer than that where the file ends.
-type Brought = Result<Arc<[Block]>, Lost>;
+pub(super) type Brought = Result<Arc<[Block]>, Lost>;
 
 /// A task that brings neighbouring blocks of a file.
 #[derive(Clone)]
@@ -34,10 +34,11 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// Of the blocks from number `first` on.
-    pub(super) fn new(first: u32, task: JoinHandle<Brought>) -> Flight {
-        let landing = task.map(|ended| ended.unwrap_or(Err(Lost::Ended))).boxed().shared();
-        Flight { first, landing }
+    /// Of the blocks from number `first` on, with the other end for the task to tell what it has brought.
+    pub(super) fn new(first: u32) -> (Flight, oneshot::Sender<Brought>) {
+        let (send, receive) = oneshot::channel();
+        let landing = receive.map(|told| told.unwrap_or(Err(Lost::Ended))).boxed().shared();
+        (Flight { first, landing }, send)
     }
 
     /// Waits for block `number`; `None` where it lies behind the end of the file.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{Error, ObjectStoreExt};
+use tokio::sync::oneshot;
 
 use super::RangeCache;
 use super::assembly::{Assembled, Assembly, runs};
 use super::block::{Block, FileRef};
 use super::fetch::fetch;
-use super::flights::{Flight, Lost};
+use super::flights::{Brought, Flight, Lost};
 use super::stats::Counters;
 
 /// Most blocks one request asks for.
@@ -29,13 +30,13 @@ enum Place {
 }
 
 /// Takes a flight's blocks off the board when its task ends, however it does.
-struct Landed {
+struct OnBoard {
     cache: Arc<RangeCache>,
     file: FileRef,
     numbers: Range<u32>,
 }
 
-impl Drop for Landed {
+impl Drop for OnBoard {
     fn drop(&mut self) {
         self.cache.flights.end(&self.file, self.numbers.clone());
     }
@@ -104,26 +105,32 @@ impl RangeCache {
                 coming.or_else(|| self.in_memory(&key).map(Place::Here))
             })
             .collect();
+        let mut departures = Vec::new();
         for gap in gaps(&places, numbers.start) {
-            let flight = self.send_for(file, gap.clone());
-            for number in gap {
+            let (flight, landed) = Flight::new(gap.start);
+            for number in gap.clone() {
                 flights.insert(file.key(number), flight.clone());
                 places[(number - numbers.start) as usize] = Some(Place::Coming(flight.clone()));
             }
+            departures.push((gap, landed));
         }
+        // A task that cannot start ends here and now, and then takes its blocks off the board.
+        drop(flights);
+        departures.into_iter().for_each(|(gap, landed)| self.send_for(file, gap, landed));
         places.into_iter().flatten().collect()
     }
 
-    fn send_for(self: &Arc<Self>, file: &FileRef, numbers: Range<u32>) -> Flight {
-        let first = numbers.start;
-        let landed = Landed { cache: Arc::clone(self), file: file.clone(), numbers };
-        let task = self.runtime.spawn(async move {
+    fn send_for(self: &Arc<Self>, file: &FileRef, numbers: Range<u32>, landed: oneshot::Sender<Brought>) {
+        let board = OnBoard { cache: Arc::clone(self), file: file.clone(), numbers };
+        self.runtime.spawn(async move {
             // Moved in whole, so that it is dropped with the task where that never runs.
-            let landed = landed;
-            let brought = landed.cache.bring(&landed.file, landed.numbers.clone()).await;
-            brought.map(Arc::from).map_err(|error| Lost::Store(Arc::new(error)))
+            let board = board;
+            let brought = board.cache.bring(&board.file, board.numbers.clone()).await;
+            // First off the board: who hears of a failure and asks again shall not be told of the same one.
+            drop(board);
+            // Fails where all who wanted it have given up.
+            let _ = landed.send(brought.map(Arc::from).map_err(|error| Lost::Store(Arc::new(error))));
         });
-        Flight::new(first, task)
     }
 
     /// Blocks from disk, and what is not there from the object store; fewer where the file ends before.

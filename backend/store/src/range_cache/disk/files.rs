@@ -56,6 +56,8 @@ impl Folder {
     /// Uses `dir`, which is made where it does not exist.
     pub(in crate::range_cache) fn open(dir: &Path) -> io::Result<Folder> {
         make_dir(dir)?;
+        // Something else may have its name.
+        fs::read_dir(dir)?;
         Ok(Folder { dir: dir.to_owned() })
     }
 }

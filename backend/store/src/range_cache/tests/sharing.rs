@@ -84,3 +84,18 @@ async fn requests_at_once_are_bounded() {
     // The clock of this test is moved by the waits alone: 32 requests, eight at a time.
     assert_eq!(start.elapsed().as_secs(), 4 * SLOW.as_secs());
 }
+
+#[test]
+fn without_the_runtime_it_was_opened_in_it_reads_past_itself() {
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let first = runtime();
+    let bed = first.block_on(Bed::new(&[100], sizes(64 * MIB, 0)));
+    drop(first);
+    runtime().block_on(async {
+        bed.check(0, 10..20).await;
+        bed.check(0, 10..20).await;
+    });
+    assert_eq!((bed.remote.gets(), bed.cache.stats().bypassed_total), (2, 2));
+    assert!(bed.cache.flights.lock().is_empty());
+}
