@@ -25,6 +25,7 @@ mod retention;
 pub mod samples;
 pub mod series_files;
 mod snapshot;
+pub mod sparse;
 mod stats;
 pub mod tables;
 #[cfg(test)]
