@@ -1,4 +1,4 @@
-//! Which files hold the rows: the five tables of a store, their committed files and watermarks.
+//! Which files hold the rows: the tables of a store, their committed files and watermarks.
 //!
 //! Comes in: sorted rows to write as files, files to commit and to remove. Goes out: immutable sets of
 //! committed files. Several catalogs, in several processes, may work on one store at once. Knows object

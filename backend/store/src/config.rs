@@ -85,7 +85,7 @@ pub struct Config {
 /// Days rows are kept, the day they happened on included; `None` keeps them for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Of `metrics` and `series`.
+    /// Of `metrics`, `series`, `histograms`, `start_times` and `exemplars`.
     pub metrics_days: Option<u32>,
     /// Of `logs` and `log_streams`.
     pub logs_days: Option<u32>,
@@ -97,9 +97,9 @@ impl Retention {
     /// Days rows of `table` are kept.
     pub fn days(&self, table: Table) -> Option<u32> {
         match table {
-            Table::Metrics | Table::Series => self.metrics_days,
             Table::Logs | Table::LogStreams => self.logs_days,
             Table::Probes => self.probes_days,
+            _ => self.metrics_days,
         }
     }
 }

@@ -292,6 +292,7 @@ impl Inner {
             check_time(point.timestamp_ms)?;
         }
         bytes += batch.points.len() * 32;
+        bytes += self.check_sparse(batch)?;
         for stream in &batch.log_streams {
             check_labels(&stream.labels)?;
             bytes += stream.entries.iter().map(entry_bytes).sum::<usize>();
@@ -309,6 +310,29 @@ impl Inner {
         Ok(size)
     }
 
+    /// Bytes of histograms, start times and exemplars, about; fails as [`Inner::check_batch`].
+    fn check_sparse(&self, batch: &Batch) -> Result<usize> {
+        let mut bytes = batch.starts.len() * 32;
+        for point in &batch.histograms {
+            check_labels(&point.labels)?;
+            check_time(point.timestamp_ms)?;
+            check_time(point.start_ms)?;
+            bytes += 128 + point.histogram.heap_bytes();
+        }
+        for start in &batch.starts {
+            check_labels(&start.labels)?;
+            check_time(start.timestamp_ms)?;
+            check_time(start.start_ms)?;
+        }
+        for exemplar in &batch.exemplars {
+            check_labels(&exemplar.labels)?;
+            check_labels(&exemplar.exemplar_labels)?;
+            check_time(exemplar.timestamp_ms)?;
+            bytes += 64 + exemplar.exemplar_labels.heap_bytes();
+        }
+        Ok(bytes)
+    }
+
     /// Drops samples that are too old or too far ahead of the clock, and counts them.
     fn reject_by_time(&self, batch: &mut Batch) {
         let now_ms = self.clock.now_ms();
@@ -318,11 +342,16 @@ impl Inner {
         let oldest_ms = now_ms.saturating_sub(ms(self.config.reject_older_than));
         let newest_ms = now_ms.saturating_add(ms(self.config.reject_future));
         let (mut old, mut future) = (0, 0);
-        batch.points.retain(|point| {
-            old += u64::from(point.timestamp_ms < oldest_ms);
-            future += u64::from(point.timestamp_ms > newest_ms);
-            (oldest_ms..=newest_ms).contains(&point.timestamp_ms)
-        });
+        let mut keep = |timestamp_ms: i64| {
+            old += u64::from(timestamp_ms < oldest_ms);
+            future += u64::from(timestamp_ms > newest_ms);
+            (oldest_ms..=newest_ms).contains(&timestamp_ms)
+        };
+        batch.points.retain(|point| keep(point.timestamp_ms));
+        batch.histograms.retain(|point| keep(point.timestamp_ms));
+        batch.exemplars.retain(|exemplar| keep(exemplar.timestamp_ms));
+        // Those of samples that were dropped just now.
+        batch.starts.retain(|start| (oldest_ms..=newest_ms).contains(&start.timestamp_ms));
         if old + future > 0 {
             tracing::debug!(source = batch.source, old, future, "samples dropped for their time");
             Counters::add(&self.counters.rejected_old, old);
@@ -365,8 +394,11 @@ impl Inner {
         };
         let label_bytes = self.counters.registry_bytes.load(Ordering::Relaxed);
         HeadStats {
-            series: metrics.iter().map(|generation| generation.metrics.series_count()).max().unwrap_or(0),
+            series: metrics.iter().map(|generation| generation.series_count()).max().unwrap_or(0),
             points: unflushed(Table::Metrics),
+            histograms: unflushed(Table::Histograms),
+            start_times: unflushed(Table::StartTimes),
+            exemplars: unflushed(Table::Exemplars),
             log_lines: unflushed(Table::Logs),
             probe_results: unflushed(Table::Probes),
             bytes: view.heap_bytes() + view.hot.bytes() + label_bytes + view.committed_bytes(),

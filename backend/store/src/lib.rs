@@ -26,6 +26,7 @@ mod retention;
 pub mod samples;
 pub mod series_files;
 mod snapshot;
+pub mod sparse;
 mod stats;
 pub mod tables;
 #[cfg(test)]

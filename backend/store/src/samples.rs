@@ -26,6 +26,7 @@ mod head;
 mod merge;
 mod pages;
 mod pieces;
+pub mod sparse;
 mod values;
 mod wanted;
 

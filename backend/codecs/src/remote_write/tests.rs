@@ -1,6 +1,6 @@
 use model::{
     BucketSpan, Buckets, CUSTOM_BUCKETS_SCHEMA, Exemplar, HistogramError, HistogramPoint, MetricMetadata,
-    NativeHistogram, Point, ResetHint,
+    NativeHistogram, Point, ResetHint, StartTime,
 };
 use model::{Labels, METRIC_NAME};
 

@@ -153,7 +153,7 @@ impl PromEngine {
     }
 
     /// The language with the settings of one query.
-    fn language(&self, options: &PromOptions) -> Engine {
+    pub(super) fn language(&self, options: &PromOptions) -> Engine {
         let config = &self.0.config;
         Engine::new(EngineOptions {
             lookback_delta: options.lookback_delta.unwrap_or(config.lookback_delta),
@@ -178,7 +178,7 @@ impl PromEngine {
     }
 
     /// Waits for a place, no longer than until `deadline`.
-    async fn enter(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PromError> {
+    pub(super) async fn enter(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PromError> {
         if let Ok(permit) = Arc::clone(&self.0.running).try_acquire_owned() {
             return Ok(permit);
         }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::try_join_all;
-use model::Matcher;
+use model::{Labels, Matcher};
 use promql::{Prefetched, Selection, SeriesData};
 use store::Snapshot;
 use store::samples::SampleOptions;
 
 use super::answer::PromStats;
 use super::error::PromError;
+use super::histograms::attach_histograms;
 
 /// What reading for a query may use up.
 #[derive(Clone, Debug)]
@@ -75,8 +76,10 @@ fn groups(selections: &[Selection]) -> Vec<Group> {
 }
 
 fn has_samples_within(data: &SeriesData, start_ms: i64, end_ms: i64) -> bool {
-    let next = data.timestamps.partition_point(|time| *time < start_ms);
-    data.timestamps.get(next).is_some_and(|time| *time <= end_ms)
+    let float = data.timestamps.partition_point(|time| *time < start_ms);
+    let histogram = data.histograms.partition_point(|sample| sample.timestamp_ms < start_ms);
+    data.timestamps.get(float).is_some_and(|time| *time <= end_ms)
+        || data.histograms.get(histogram).is_some_and(|sample| sample.timestamp_ms <= end_ms)
 }
 
 async fn read(
@@ -92,9 +95,21 @@ async fn read(
     }
     let selected = Instant::now();
     let read = snapshot.read_samples(&entries, start_ms, end_ms, &limits.samples).await?;
+    let mut data: Vec<SeriesData> = entries
+        .iter()
+        .zip(read.series)
+        .map(|(entry, samples)| SeriesData {
+            labels: Labels::clone(&entry.labels),
+            timestamps: samples.timestamps,
+            values: samples.values,
+            ..SeriesData::default()
+        })
+        .collect();
+    let range = (start_ms, end_ms);
+    let histograms = attach_histograms(snapshot, &entries, &mut data, range, &limits.samples).await?;
     let stats = PromStats {
         series: entries.len(),
-        samples: read.stats.samples,
+        samples: read.stats.samples + histograms,
         bytes_read: read.stats.bytes,
         files: read.stats.files,
         files_pruned: read.stats.files_pruned,
@@ -102,16 +117,8 @@ async fn read(
         read_ms: milliseconds(selected.elapsed()),
         ..PromStats::default()
     };
-    let series = entries.into_iter().zip(read.series).filter(|(_, samples)| !samples.timestamps.is_empty());
-    let series = series.map(|(entry, samples)| {
-        Arc::new(SeriesData {
-            labels: entry.labels,
-            timestamps: samples.timestamps,
-            values: samples.values,
-            ..SeriesData::default()
-        })
-    });
-    Ok((series.collect(), stats))
+    let series = data.into_iter().filter(|data| !data.timestamps.is_empty() || !data.histograms.is_empty());
+    Ok((series.map(Arc::new).collect(), stats))
 }
 
 /// For people.

@@ -251,7 +251,7 @@ fn start_thread(
 /// Takes replayed records into generations.
 struct Rebuild {
     /// By table, in the order of [`Table::ALL`].
-    watermarks: [Lsn; 5],
+    watermarks: [Lsn; Table::ALL.len()],
     generation: Arc<Generation>,
     /// Size at which a generation is handed over to be committed.
     generation_bytes: u64,
@@ -269,7 +269,7 @@ impl Rebuild {
 
 impl Sink for Rebuild {
     fn wants(&self, lsn: Lsn) -> bool {
-        [Table::Metrics, Table::Logs, Table::Probes].into_iter().any(|table| lsn > self.watermark(table))
+        Table::WITH_ROWS.into_iter().any(|table| lsn > self.watermark(table))
     }
 
     fn origin(&mut self, _lsn: Lsn, origin: &Origin) {
@@ -287,6 +287,15 @@ impl Sink for Rebuild {
         }
         if lsn <= self.watermark(Table::Probes) {
             batch.probes.clear();
+        }
+        if lsn <= self.watermark(Table::Histograms) {
+            batch.histograms.clear();
+        }
+        if lsn <= self.watermark(Table::StartTimes) {
+            batch.starts.clear();
+        }
+        if lsn <= self.watermark(Table::Exemplars) {
+            batch.exemplars.clear();
         }
         self.metadata.learn(std::mem::take(&mut batch.metadata));
         if self.generation.heap_bytes() >= self.generation_bytes {
@@ -330,7 +339,16 @@ impl Sink for Range {
     fn batch(&mut self, lsn: Lsn, received_ms: i64, batch: Batch) {
         let mut wanted = Batch::new(batch.source);
         match self.table {
-            Table::Metrics | Table::Series => wanted.points = batch.points,
+            Table::Series => {
+                wanted.points = batch.points;
+                wanted.histograms = batch.histograms;
+                wanted.starts = batch.starts;
+                wanted.exemplars = batch.exemplars;
+            }
+            Table::Metrics => wanted.points = batch.points,
+            Table::Histograms => wanted.histograms = batch.histograms,
+            Table::StartTimes => wanted.starts = batch.starts,
+            Table::Exemplars => wanted.exemplars = batch.exemplars,
             Table::Logs | Table::LogStreams => wanted.log_streams = batch.log_streams,
             Table::Probes => wanted.probes = batch.probes,
         }

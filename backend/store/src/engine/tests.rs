@@ -6,7 +6,8 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int16Type, Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt;
 use model::{
-    Batch, Labels, LogEntry, LogStream, ManualClock, MetricKind, MetricMetadata, Point, ProbeResult,
+    Batch, Exemplar, HistogramPoint, Labels, LogEntry, LogStream, ManualClock, MetricKind, MetricMetadata,
+    Point, ProbeResult, StartTime,
 };
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -25,6 +26,7 @@ mod failing;
 mod hot;
 mod late;
 mod reading;
+mod sparse;
 mod writing;
 
 /// A store on simulated disks and an object store in memory, which outlive it.
@@ -108,6 +110,21 @@ fn everything(number: u64, now_ms: i64) -> Batch {
         point("cpu", number % 7, time_ms, number as f64),
         point("memory", number % 3, time_ms, number as f64),
     ]);
+    let (labels, histogram) = (series("latency", number % 3), Arc::default());
+    batch.histograms.push(HistogramPoint {
+        labels,
+        timestamp_ms: time_ms,
+        start_ms: number as i64 + 1,
+        histogram,
+    });
+    let labels = series("cpu", number % 7);
+    batch.starts.push(StartTime {
+        labels: labels.clone(),
+        timestamp_ms: time_ms,
+        start_ms: number as i64 + 1,
+    });
+    let exemplar_labels = Labels::from_pairs([("trace_id", number.to_string())]);
+    batch.exemplars.push(Exemplar { labels, exemplar_labels, timestamp_ms: time_ms, value: number as f64 });
     batch.log_streams.push(stream("web", vec![(time_ms * 1_000_000 + 5, &number.to_string())]));
     batch.probes.push(ProbeResult {
         timestamp_ms: time_ms,
@@ -125,6 +142,9 @@ struct Census {
     memory: BTreeMap<u64, usize>,
     logs: BTreeMap<u64, usize>,
     probes: BTreeMap<u64, usize>,
+    histograms: BTreeMap<u64, usize>,
+    starts: BTreeMap<u64, usize>,
+    exemplars: BTreeMap<u64, usize>,
 }
 
 impl Census {
@@ -146,11 +166,26 @@ impl Census {
                 }
             }
         }
+        for (table, of) in
+            [(Table::Histograms, &mut census.histograms), (Table::StartTimes, &mut census.starts)]
+        {
+            for batch in rows(snapshot, table).await {
+                for us in batch["start_ts"].as_primitive::<TimestampMicrosecondType>().values() {
+                    *of.entry((us / 1_000 - 1) as u64).or_default() += 1;
+                }
+            }
+        }
+        for batch in rows(snapshot, Table::Exemplars).await {
+            for number in batch["value"].as_primitive::<Float64Type>().values() {
+                *census.exemplars.entry(*number as u64).or_default() += 1;
+            }
+        }
         census
     }
 
-    fn tables(&self) -> [&BTreeMap<u64, usize>; 4] {
-        [&self.cpu, &self.memory, &self.logs, &self.probes]
+    fn tables(&self) -> [&BTreeMap<u64, usize>; 7] {
+        let Census { cpu, memory, logs, probes, histograms, starts, exemplars } = self;
+        [cpu, memory, logs, probes, histograms, starts, exemplars]
     }
 
     /// Every number of `must` once in every table; others that `may` be there at most once.

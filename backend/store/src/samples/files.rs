@@ -64,7 +64,7 @@ pub(super) async fn read(
 }
 
 /// False where the catalog knows that the file has nothing to give.
-fn may_hold(file: &DataFile, job: &Job) -> bool {
+pub(super) fn may_hold(file: &DataFile, job: &Job) -> bool {
     let (start_us, end_us) = job.range_us();
     let day_us = i64::from(file.day).saturating_mul(DAY_US);
     let bytes = |key: &'_ Option<String>| key.as_ref().map(|key| key.as_bytes().to_vec());

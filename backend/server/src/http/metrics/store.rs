@@ -77,6 +77,9 @@ fn head(stats: &StoreStats) -> Vec<Row> {
     vec![
         gauge("atl_store_head_series", "Series in memory.", head.series),
         gauge("atl_store_head_points", "Points in no file yet.", head.points),
+        gauge("atl_store_head_histograms", "Native histograms in no file yet.", head.histograms),
+        gauge("atl_store_head_start_times", "Start times of points in no file yet.", head.start_times),
+        gauge("atl_store_head_exemplars", "Exemplars in no file yet.", head.exemplars),
         gauge("atl_store_head_log_entries", "Log entries in no file yet.", head.log_lines),
         gauge("atl_store_head_probe_results", "Probe results in no file yet.", head.probe_results),
         gauge("atl_store_head_bytes", "Memory of rows and label sets.", head.bytes),
