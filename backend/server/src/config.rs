@@ -213,6 +213,8 @@ pub(crate) struct PromqlConfig {
     pub(crate) max_series: usize,
     /// Queries that run at once.
     pub(crate) max_concurrent: usize,
+    /// Memory for answers to range queries, of which the next ones need only the new steps; 0 keeps none.
+    pub(crate) result_cache: ByteSize,
 }
 
 impl Default for PromqlConfig {
@@ -223,6 +225,7 @@ impl Default for PromqlConfig {
             max_samples: 50_000_000,
             max_series: 1_000_000,
             max_concurrent: 20,
+            result_cache: ByteSize(16 << 20),
         }
     }
 }

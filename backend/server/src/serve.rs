@@ -13,8 +13,8 @@ use ingest::Ingest;
 use model::{Clock, SystemClock};
 use query::Engine;
 use query::prom::PromConfig;
-use store::Store;
 use store::objects::{Objects, ObjectsConfig, StoreKind};
+use store::{Snapshot, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -31,6 +31,9 @@ pub(crate) const DEFAULT_CONFIG: &str = "atl.yaml";
 
 /// Requests in flight at shutdown get this long to finish.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is asked first is mostly about this long before now.
+const WARM_SPAN: Duration = Duration::from_secs(86_400);
 
 type ServeError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -79,9 +82,19 @@ async fn serve(arguments: ServeArguments) -> Result<(), ServeError> {
     let stages = Stages { objects, store, ingest, query, scrapes };
     let app = Arc::new(App::new(facts, stages, edge));
     gate.open(http::router(Arc::clone(&app)));
+    let warming = tokio::spawn(warm_up(app.store().snapshot(), app.now_ms()));
     tell(&format!("atl {} is up: http://{address}/", env!("CARGO_PKG_VERSION")));
     run_until_signal(server, &stopping, Arc::clone(&app)).await?;
+    warming.abort();
     stop(&app).await
+}
+
+/// Loads what the first questions will be about, so that they need not wait for it.
+async fn warm_up(snapshot: Arc<Snapshot>, now_ms: i64) {
+    let start_ms = now_ms.saturating_sub(i64::try_from(WARM_SPAN.as_millis()).unwrap_or(i64::MAX));
+    if let Err(error) = snapshot.warm_up(start_ms, now_ms).await {
+        tracing::warn!(%error, "recent files cannot be read ahead of the first question");
+    }
 }
 
 /// Serves HTTP from here on; until the gate is opened, every answer says what the start is waiting for.
@@ -314,6 +327,7 @@ fn prom_config(config: &Config) -> PromConfig {
         series_max: settings.max_series,
         concurrent_max: settings.max_concurrent,
         memory_limit: usize::try_from(config.query.memory_limit.0).unwrap_or(usize::MAX),
+        result_cache: usize::try_from(config.promql.result_cache.0).unwrap_or(usize::MAX),
         ..PromConfig::default()
     }
 }

@@ -24,7 +24,7 @@ mod fleet;
 mod lines;
 mod team;
 
-use counting::{Counts, CountingStore, Requests};
+use counting::{CountingStore, Counts, Requests};
 use team::Team;
 
 /// 2026-11-20 00:00 UTC.
@@ -83,7 +83,11 @@ fn report(day: &Day) -> Value {
 
 /// What S3 bills as writing, parts of large files and their beginnings and ends included.
 fn puts(counts: &Counts) -> u64 {
-    counts.iter().filter(|((method, _), _)| matches!(*method, "PUT" | "POST" | "COPY")).map(|(_, (requests, _))| requests).sum()
+    counts
+        .iter()
+        .filter(|((method, _), _)| matches!(*method, "PUT" | "POST" | "COPY"))
+        .map(|(_, (requests, _))| requests)
+        .sum()
 }
 
 async fn simulate(load: Load, objects: Arc<dyn ObjectStore>, data_dir: &FilePath) -> Outcome<Day> {
@@ -126,9 +130,13 @@ async fn run(load: Load, store: &Store, clock: &ManualClock, requests: &Requests
         rest(store, requests).await?;
     }
     let stats = store.stats();
-    let (failures, lost) = (stats.flush.failures_total + stats.flush.maintenance_failures_total, stats.lease.lost_total);
+    let (failures, lost) =
+        (stats.flush.failures_total + stats.flush.maintenance_failures_total, stats.lease.lost_total);
     if failures + lost > 0 {
-        return Err(format!("{failures} flushes or maintenance runs failed, the lease was lost {lost} times").into());
+        return Err(format!(
+            "{failures} flushes or maintenance runs failed, the lease was lost {lost} times"
+        )
+        .into());
     }
     Ok(Day {
         counts: requests.take(),
@@ -150,7 +158,11 @@ async fn send(
     for part in fleet[..count].chunks_mut(POINTS_A_BATCH) {
         let mut batch = Batch::new("simulated");
         for series in part {
-            batch.points.push(Point { labels: series.labels.clone(), timestamp_ms: now_ms, value: series.value() });
+            batch.points.push(Point {
+                labels: series.labels.clone(),
+                timestamp_ms: now_ms,
+                value: series.value(),
+            });
             series.step();
         }
         store.append(batch).await?;

@@ -98,7 +98,7 @@ fn statistics(answer: &PromAnswer) -> serde_json::Value {
         },
         "samples": {
             "totalQueryableSamples": stats.samples,
-            "peakSamples": stats.samples,
+            "peakSamples": stats.samples_held_max,
         },
         "atl": {
             "series": stats.series,
