@@ -41,7 +41,9 @@ fn main() -> Outcome<()> {
             make(file, series.parse()?, rounds.parse()?, interval_ms.parse()?, last_ms.parse()?)
         }
         ["send", file, url, connections] => send(file, url, connections.parse()?, 0),
-        ["send", file, url, connections, interval_ms] => send(file, url, connections.parse()?, interval_ms.parse()?),
+        ["send", file, url, connections, interval_ms] => {
+            send(file, url, connections.parse()?, interval_ms.parse()?)
+        }
         _ => Err("usage: remote_write_load make FILE SERIES ROUNDS INTERVAL_MS LAST_MS | \
                   send FILE URL CONNECTIONS [INTERVAL_MS]"
             .into()),
@@ -86,7 +88,11 @@ fn encode(all: &mut [Series], timestamp_ms: i64) -> Outcome<Vec<Vec<u8>>> {
     std::thread::scope(|scope| {
         let workers: Vec<_> = all
             .chunks_mut(share)
-            .map(|part| scope.spawn(move || part.chunks_mut(SERIES_A_BODY).map(|part| body(part, timestamp_ms)).collect()))
+            .map(|part| {
+                scope.spawn(move || {
+                    part.chunks_mut(SERIES_A_BODY).map(|part| body(part, timestamp_ms)).collect()
+                })
+            })
             .collect();
         let mut bodies = Vec::new();
         for worker in workers {
@@ -110,8 +116,10 @@ fn send(file: &str, url: &str, connections: usize, interval_ms: u64) -> Outcome<
     let bytes = std::fs::read(file)?;
     let (round, bodies) = split(&bytes)?;
     let connections = connections.clamp(1, round);
-    let (address, path) =
-        url.strip_prefix("http://").and_then(|rest| rest.find('/').map(|at| rest.split_at(at))).ok_or("URL: http://HOST:PORT/PATH")?;
+    let (address, path) = url
+        .strip_prefix("http://")
+        .and_then(|rest| rest.find('/').map(|at| rest.split_at(at)))
+        .ok_or("URL: http://HOST:PORT/PATH")?;
     let refused = AtomicU64::new(0);
     let begun = Instant::now();
     std::thread::scope(|scope| {
@@ -124,9 +132,14 @@ fn send(file: &str, url: &str, connections: usize, interval_ms: u64) -> Outcome<
                 scope.spawn(move || post(mine, address, path, refused))
             })
             .collect();
-        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a thread that sends panicked")?)
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().map_err(|_| "a thread that sends panicked")?)
     })?;
-    println!("{}", json!({ "seconds": begun.elapsed().as_secs_f64(), "bodies": bodies.len(), "sent_again": refused.into_inner() }));
+    println!(
+        "{}",
+        json!({ "seconds": begun.elapsed().as_secs_f64(), "bodies": bodies.len(), "sent_again": refused.into_inner() })
+    );
     Ok(())
 }
 

@@ -24,7 +24,7 @@ mod fleet;
 mod lines;
 mod team;
 
-use counting::{Counts, CountingStore, Requests};
+use counting::{CountingStore, Counts, Requests};
 use team::Team;
 
 /// 2026-11-20 00:00 UTC.
@@ -34,6 +34,8 @@ const DAYS: i64 = 3;
 /// A twentieth of the load on the first day.
 const THIN: usize = 20;
 const STEP_S: i64 = 5;
+/// The store flushes this often.
+const FLUSH_S: i64 = 300;
 const PROBES: usize = 10;
 const POINTS_A_BATCH: usize = 10_000;
 /// Longest real time a step may wait for work under way.
@@ -83,7 +85,11 @@ fn report(day: &Day) -> Value {
 
 /// What S3 bills as writing, parts of large files and their beginnings and ends included.
 fn puts(counts: &Counts) -> u64 {
-    counts.iter().filter(|((method, _), _)| matches!(*method, "PUT" | "POST" | "COPY")).map(|(_, (requests, _))| requests).sum()
+    counts
+        .iter()
+        .filter(|((method, _), _)| matches!(*method, "PUT" | "POST" | "COPY"))
+        .map(|(_, (requests, _))| requests)
+        .sum()
 }
 
 async fn simulate(load: Load, objects: Arc<dyn ObjectStore>, data_dir: &FilePath) -> Outcome<Day> {
@@ -95,6 +101,7 @@ async fn simulate(load: Load, objects: Arc<dyn ObjectStore>, data_dir: &FilePath
     let (counting, requests) = CountingStore::new(objects);
     let config = Config {
         data_dir: data_dir.join("data"),
+        flush_interval: Duration::from_secs(FLUSH_S as u64),
         retention: Retention { metrics_days: Some(2), logs_days: Some(2), probes_days: Some(2) },
         ..Config::default()
     };
@@ -123,12 +130,16 @@ async fn run(load: Load, store: &Store, clock: &ManualClock, requests: &Requests
         }
         clock.advance_ms(STEP_S * 1_000);
         tokio::time::advance(Duration::from_secs(STEP_S as u64)).await;
-        rest(store, requests).await?;
+        rest(store, requests, ((second + STEP_S) / FLUSH_S) as u64).await?;
     }
     let stats = store.stats();
-    let (failures, lost) = (stats.flush.failures_total + stats.flush.maintenance_failures_total, stats.lease.lost_total);
+    let (failures, lost) =
+        (stats.flush.failures_total + stats.flush.maintenance_failures_total, stats.lease.lost_total);
     if failures + lost > 0 {
-        return Err(format!("{failures} flushes or maintenance runs failed, the lease was lost {lost} times").into());
+        return Err(format!(
+            "{failures} flushes or maintenance runs failed, the lease was lost {lost} times"
+        )
+        .into());
     }
     Ok(Day {
         counts: requests.take(),
@@ -150,7 +161,11 @@ async fn send(
     for part in fleet[..count].chunks_mut(POINTS_A_BATCH) {
         let mut batch = Batch::new("simulated");
         for series in part {
-            batch.points.push(Point { labels: series.labels.clone(), timestamp_ms: now_ms, value: series.value() });
+            batch.points.push(Point {
+                labels: series.labels.clone(),
+                timestamp_ms: now_ms,
+                value: series.value(),
+            });
             series.step();
         }
         store.append(batch).await?;
@@ -176,14 +191,18 @@ fn probe(i: usize, now_ms: i64) -> ProbeResult {
     }
 }
 
-/// Waits in real time until flushes and maintenance that are due have been done.
-async fn rest(store: &Store, requests: &Requests) -> Outcome<()> {
+/// Waits in real time until flushes and maintenance that are due have been done. `flushes`: how many must have been.
+async fn rest(store: &Store, requests: &Requests, flushes: u64) -> Outcome<()> {
     for _ in 0..PATIENCE.as_millis() {
-        for _ in 0..20 {
+        // The runtime has nothing to do meanwhile, so it sees which timers are due, and their tasks come to where
+        // the numbers below tell of them.
+        for _ in 0..2 {
+            tokio::task::spawn_blocking(|| ()).await?;
             tokio::task::yield_now().await;
         }
         let stats = store.stats();
-        if requests.under_way() == 0 && !stats.lease.held && stats.head.unflushed_generations == 0 {
+        let flushed = stats.head.unflushed_generations == 0 && stats.flush.flushes_total >= flushes;
+        if flushed && requests.under_way() == 0 && !stats.lease.held {
             return Ok(());
         }
         tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1))).await?;
