@@ -102,12 +102,12 @@ def days(programs, options, folder):
     filled = servers.run([program, "days", str(folder / "atl" / "data"), str(options.days_series), str(options.days), str(interval_ms), str(last_ms)])
     at = last_ms / 1000
     count = options.days * 86_400_000 // interval_ms
-    name = "node_load1"
+    series = 'node_cpu_seconds_total{instance="10.0.0.1:9100",cpu="0",mode="idle"}'
 
     def start_one(which, binary):
         running = servers.start(which, binary, folder / which, "{ retention: { metrics: 0d } }")
-        recent = f"count_over_time({name}{{instance=\"10.0.0.1:9100\"}}[1h])"
-        whole = f"count_over_time({name}{{instance=\"10.0.0.1:9100\"}}[{options.days}d])"
+        recent = f"count_over_time({series}[1h])"
+        whole = f"count_over_time({series}[{options.days}d])"
         return running, [running.wait_until(lambda: running.number(recent, at) == 3_600_000 // interval_ms, 60),
                          running.wait_until(lambda: running.number(whole, at) == count, 60)]
 

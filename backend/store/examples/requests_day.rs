@@ -34,6 +34,8 @@ const DAYS: i64 = 3;
 /// A twentieth of the load on the first day.
 const THIN: usize = 20;
 const STEP_S: i64 = 5;
+/// The store flushes this often.
+const FLUSH_S: i64 = 300;
 const PROBES: usize = 10;
 const POINTS_A_BATCH: usize = 10_000;
 /// Longest real time a step may wait for work under way.
@@ -99,6 +101,7 @@ async fn simulate(load: Load, objects: Arc<dyn ObjectStore>, data_dir: &FilePath
     let (counting, requests) = CountingStore::new(objects);
     let config = Config {
         data_dir: data_dir.join("data"),
+        flush_interval: Duration::from_secs(FLUSH_S as u64),
         retention: Retention { metrics_days: Some(2), logs_days: Some(2), probes_days: Some(2) },
         ..Config::default()
     };
@@ -127,7 +130,7 @@ async fn run(load: Load, store: &Store, clock: &ManualClock, requests: &Requests
         }
         clock.advance_ms(STEP_S * 1_000);
         tokio::time::advance(Duration::from_secs(STEP_S as u64)).await;
-        rest(store, requests).await?;
+        rest(store, requests, ((second + STEP_S) / FLUSH_S) as u64).await?;
     }
     let stats = store.stats();
     let (failures, lost) =
@@ -188,14 +191,18 @@ fn probe(i: usize, now_ms: i64) -> ProbeResult {
     }
 }
 
-/// Waits in real time until flushes and maintenance that are due have been done.
-async fn rest(store: &Store, requests: &Requests) -> Outcome<()> {
+/// Waits in real time until flushes and maintenance that are due have been done. `flushes`: how many must have been.
+async fn rest(store: &Store, requests: &Requests, flushes: u64) -> Outcome<()> {
     for _ in 0..PATIENCE.as_millis() {
-        for _ in 0..20 {
+        // The runtime has nothing to do meanwhile, so it sees which timers are due, and their tasks come to where
+        // the numbers below tell of them.
+        for _ in 0..2 {
+            tokio::task::spawn_blocking(|| ()).await?;
             tokio::task::yield_now().await;
         }
         let stats = store.stats();
-        if requests.under_way() == 0 && !stats.lease.held && stats.head.unflushed_generations == 0 {
+        let flushed = stats.head.unflushed_generations == 0 && stats.flush.flushes_total >= flushes;
+        if flushed && requests.under_way() == 0 && !stats.lease.held {
             return Ok(());
         }
         tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1))).await?;

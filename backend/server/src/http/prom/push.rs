@@ -19,7 +19,7 @@ use crate::app::App;
 
 /// Largest body, in bytes; unpacked it may have 32 MiB.
 const BODY_BYTES_MAX: usize = 32 << 20;
-/// Label sets remembered from request to request.
+/// Label sets remembered from request to request, beside those the head holds.
 const LABEL_SETS_CACHED: usize = 200_000;
 /// Decoders kept for the next requests.
 const DECODERS_KEPT: usize = 8;
