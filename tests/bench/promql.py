@@ -131,6 +131,12 @@ def load_atl(system, fill):
     return fill(system.folder)
 
 
+def merge_atl(system):
+    """What the store does with a day once it is over."""
+    store = f"file:{system.folder / 'store'}"
+    subprocess.run([system.command[0], "store", "compact", "--all", "--store", store], check=True, stdout=subprocess.DEVNULL)
+
+
 def load_prometheus(system, fill):
     system.start("--web.enable-remote-write-receiver", "--web.enable-admin-api")
     report = fill(f"{system.server.url}/api/v1/write")
@@ -180,7 +186,6 @@ def load(options, folder, servers):
         report["seconds"] = time.time() - begun
         if report.get("stored", report["samples"]) != report["samples"]:
             sys.exit(f"{system.name} has {report['stored']:.0f} of {report['samples']} samples")
-        report["bytes"] = size.file_bytes(system.folder / ("store" if system.name == "atl" else "data"))
         loaded["systems"][system.name] = report
         size.say(f"  {json.dumps(report)}")
     if len({(report["series"], report["samples"]) for report in loaded["systems"].values()}) != 1:
@@ -251,22 +256,23 @@ def by_step(answer):
 
 
 def check(options, asked, running):
-    """Asks everything once and holds the answers against each other; gives series in each answer by question and server."""
-    counts, wrong = {}, []
+    """Asks everything once and holds the answers against each other; gives series in each answer by question and server,
+    and the questions that were answered wrongly."""
+    counts, wrong = {}, {}
     for question in asked:
         bodies = {system.name: system.ask(question.query, question.start, question.end, question.step)[1] for system in running}
         if "prometheus" in bodies:
             found = difference(question.query, bodies["atl"], bodies["prometheus"])
             if found:
-                wrong.append(f"{question.name}, {question.range}: {found}\n    {question.query}")
+                wrong[question] = found
         for name, body in bodies.items():
             answer = json.loads(body)
             counts[question, name] = len(answer["data"]["result"]) if answer["status"] == "success" else None
-    for text in wrong:
-        print(f"wrong answer: {text}", file=sys.stderr)
+    for question, found in wrong.items():
+        size.say(f"wrong answer: {question.name}, {question.range}: {found}\n    {question.query}")
     if wrong and not options.go_on:
         sys.exit(f"{len(wrong)} of {len(asked)} answers are wrong: no figures")
-    return counts
+    return counts, list(wrong)
 
 
 def time_all(options, asked, running):
@@ -332,7 +338,6 @@ def report(options, loaded, asked, times, cpu, counts, peaks, cold):
     print(f"{one['series']} series of {options.hosts} hosts, {options.seconds / 3600:g} h every {options.interval} s, {one['samples']} samples.\n")
     print(table(["loading", *(NAMES[name] for name in names)], [
         ["time", *(f"{loaded['systems'][name]['seconds']:.0f} s" for name in names)],
-        ["on disk", *(f"{loaded['systems'][name]['bytes'] / 2**20:.0f} MiB" for name in names)],
     ]) + "\n")
     ratios = {name: ratios_to(name, asked, times, counts) for name in others}
     lines = []
@@ -387,13 +392,16 @@ def measure(options, folder):
     options.hosts = max(2, round(options.series / a_host))
     servers = systems(options, folder)
     loaded = load(options, folder, servers)
+    if options.merged:
+        merge_atl(servers[0])
     asked = list(questions(options, loaded))
     versions = ", ".join(f"{NAMES[system.name]} {size.version(system.command[0])}" for system in servers)
     print(f"{versions}; {os.cpu_count()} cores; load average before {os.getloadavg()[0]:.1f}.\n", flush=True)
     try:
         for system in servers:
             system.start()
-        counts = check(options, asked, servers)
+        counts, wrong = check(options, asked, servers)
+        asked = [question for question in asked if question not in wrong]
         times, cpu = time_all(options, asked, servers)
         peaks = {system.name: system.resident_peak() for system in servers}
     finally:
@@ -401,6 +409,8 @@ def measure(options, folder):
             system.stop()
     cold = time_cold(options, asked, servers) if options.cold else ([], {})
     report(options, loaded, asked, times, cpu, counts, peaks, cold)
+    for question in wrong:
+        print(f"\nLeft out, since the answer was wrong: {question.name}, {question.range}.")
     print(f"\nLoad average after {os.getloadavg()[0]:.1f}.")
     if options.details:
         details(options.details, asked, times, counts, [system.name for system in servers])
@@ -424,7 +434,8 @@ def main():
     parser.add_argument("--cold", type=int, default=4, metavar="N", help="ask every Nth query cold; 0 for none")
     parser.add_argument("--data", type=pathlib.Path, help="folder for what is loaded; taken as it is where it is filled")
     parser.add_argument("--details", type=pathlib.Path, metavar="FILE", help="figures of every query")
-    parser.add_argument("--go-on", action="store_true", help="measure in spite of wrong answers, for finding out")
+    parser.add_argument("--go-on", action="store_true", help="leave out what is answered wrongly, for finding out")
+    parser.add_argument("--merged", action="store_true", help="merge our files into those of a day first, as after the day's end")
     parser.add_argument("--atl", default=os.environ.get("ATL_BIN", "target/release/atl"))
     parser.add_argument("--prometheus", default=os.environ.get("ATL_PROMETHEUS"))
     parser.add_argument("--victoria", default=(os.environ.get("ATL_VICTORIA_METRICS") or "").split(":")[-1].rpartition("=")[2])
