@@ -39,6 +39,8 @@ POINTS_A_PANEL = 900
 STEPS = [(7.5, 5), (12.5, 10), (17.5, 15), (25, 20), (45, 30), (90, 60), (210, 120), (450, 300), (750, 600), (1050, 900), (1500, 1200)]
 RANGES = [("1 h", 3600), ("24 h", 86_400), ("7 d", 7 * 86_400)]
 HOST = "host-001"
+# What our server gets while it runs, as it keeps so much in memory: seconds.
+RECENT = 7200
 NAMES = {"atl": "atl", "prometheus": "Prometheus", "victoria": "VictoriaMetrics"}
 
 
@@ -84,6 +86,10 @@ class System:
         status = pathlib.Path(f"/proc/{self.server.child.pid}/status").read_text()
         return int(re.search(r"^VmHWM:\s+(\d+)", status, re.M)[1]) * 1024
 
+    def forget_peak(self):
+        """Lets the highest resident memory be that from now on."""
+        pathlib.Path(f"/proc/{self.server.child.pid}/clear_refs").write_text("5")
+
     def drop_cached(self):
         """Takes this server's files out of the page cache, and leaves those of others there."""
         os.sync()
@@ -104,7 +110,7 @@ def systems(options, folder):
     if checked.returncode:
         size.say("this atl has no setting `promql.result_cache`: only the moving ranges keep its cache from answering")
         (folder / "atl" / "atl.yaml").write_text(config)
-    out.append(System("atl", [options.atl, "serve", "--config", str(folder / "atl" / "atl.yaml"), "--data-dir", str(folder / "atl"),
+    out.append(System("atl", [options.atl, "serve", "--config", str(folder / "atl" / "atl.yaml"), "--data-dir", str(folder / "running"),
                               "--listen", "{address}"], folder / "atl", "/-/ready"))
     if options.prometheus:
         (folder / "prometheus" / "prometheus.yml").write_text("global: { scrape_interval: 1h }\n")
@@ -119,16 +125,34 @@ def systems(options, folder):
 
 # --- loading ---------------------------------------------------------------------------------------------------------
 
-def generate(options, folder, target, end_ms):
+def generate(options, folder, target, end_ms, from_s, to_s):
     program = os.environ.get("ATL_PROMQL_DATA")
     command = [program] if program else ["cargo", "run", "--quiet", "--release", "-p", "store", "--example", "promql_data", "--"]
-    arguments = [folder / "model.json", target, options.hosts, end_ms - options.seconds * 1000, options.seconds, options.interval]
+    arguments = [folder / "model.json", target, options.hosts, end_ms - options.seconds * 1000, options.seconds, options.interval, from_s, to_s]
     done = subprocess.run([*command, *map(str, arguments)], cwd=HERE, stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
 
 
 def load_atl(system, fill):
     return fill(system.folder)
+
+
+def running_copy(options, folder, system):
+    """A copy of our tables that a server may go on with: where days are merged if asked for."""
+    shutil.rmtree(folder / "running", ignore_errors=True)
+    shutil.copytree(folder / "atl", folder / "running")
+    system.folder = folder / "running"
+    if options.merged:
+        subprocess.run([options.atl, "store", "compact", "--all", "--store", f"file:{system.folder / 'store'}"], check=True, stdout=subprocess.DEVNULL)
+
+
+def send_recent(options, folder, system, loaded):
+    """The last two hours, which a running server has in memory."""
+    from_s = max(0, options.seconds - RECENT)
+    report = generate(options, folder, f"{system.server.url}/api/v1/write", loaded["end_ms"], from_s, options.seconds)
+    samples = {name: one["samples"] for name, one in loaded["systems"].items()}
+    if {samples["atl"] + report["samples"]} != {samples[name] for name in samples if name != "atl"} and len(samples) > 1:
+        sys.exit(f"not the same samples in all: {samples}, {report['samples']} of them sent")
 
 
 def load_prometheus(system, fill):
@@ -176,15 +200,13 @@ def load(options, folder, servers):
     for system in servers:
         size.say(f"loading {system.name}")
         begun = time.time()
-        report = loaders[system.name](system, lambda target: generate(options, folder, target, end_ms))
+        to_s = options.seconds - RECENT if system.name == "atl" else options.seconds
+        report = loaders[system.name](system, lambda target: generate(options, folder, target, end_ms, 0, max(0, to_s)))
         report["seconds"] = time.time() - begun
         if report.get("stored", report["samples"]) != report["samples"]:
             sys.exit(f"{system.name} has {report['stored']:.0f} of {report['samples']} samples")
-        report["bytes"] = size.file_bytes(system.folder / ("store" if system.name == "atl" else "data"))
         loaded["systems"][system.name] = report
         size.say(f"  {json.dumps(report)}")
-    if len({(report["series"], report["samples"]) for report in loaded["systems"].values()}) != 1:
-        sys.exit(f"not the same samples in all: {loaded['systems']}")
     note.write_text(json.dumps(loaded))
     return loaded
 
@@ -251,22 +273,23 @@ def by_step(answer):
 
 
 def check(options, asked, running):
-    """Asks everything once and holds the answers against each other; gives series in each answer by question and server."""
-    counts, wrong = {}, []
+    """Asks everything once and holds the answers against each other; gives series in each answer by question and server,
+    and the questions that were answered wrongly."""
+    counts, wrong = {}, {}
     for question in asked:
         bodies = {system.name: system.ask(question.query, question.start, question.end, question.step)[1] for system in running}
         if "prometheus" in bodies:
             found = difference(question.query, bodies["atl"], bodies["prometheus"])
             if found:
-                wrong.append(f"{question.name}, {question.range}: {found}\n    {question.query}")
+                wrong[question] = found
         for name, body in bodies.items():
             answer = json.loads(body)
             counts[question, name] = len(answer["data"]["result"]) if answer["status"] == "success" else None
-    for text in wrong:
-        print(f"wrong answer: {text}", file=sys.stderr)
+    for question, found in wrong.items():
+        size.say(f"wrong answer: {question.name}, {question.range}: {found}\n    {question.query}")
     if wrong and not options.go_on:
         sys.exit(f"{len(wrong)} of {len(asked)} answers are wrong: no figures")
-    return counts
+    return counts, list(wrong)
 
 
 def time_all(options, asked, running):
@@ -329,10 +352,10 @@ def report(options, loaded, asked, times, cpu, counts, peaks, cold):
     names = list(loaded["systems"])
     others = names[1:]
     one = loaded["systems"]["atl"]
-    print(f"{one['series']} series of {options.hosts} hosts, {options.seconds / 3600:g} h every {options.interval} s, {one['samples']} samples.\n")
+    print(f"{one['series']} series of {options.hosts} hosts, {options.seconds / 3600:g} h every {options.interval} s, "
+          f"{max(one['samples'] for one in loaded['systems'].values())} samples.\n")
     print(table(["loading", *(NAMES[name] for name in names)], [
         ["time", *(f"{loaded['systems'][name]['seconds']:.0f} s" for name in names)],
-        ["on disk", *(f"{loaded['systems'][name]['bytes'] / 2**20:.0f} MiB" for name in names)],
     ]) + "\n")
     ratios = {name: ratios_to(name, asked, times, counts) for name in others}
     lines = []
@@ -378,6 +401,13 @@ def details(path, asked, times, counts, names):
     path.write_text(table([*head, "PromQL"], lines) + "\n")
 
 
+def version(program):
+    """What the program says; a build from source modules often does not know."""
+    done = subprocess.run([program, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    found = re.search(r"(?:^\w+ |version |-v)(\d+\.\d+\.\d+)", done.stdout)
+    return found[1] if found else "of unknown version"
+
+
 def measure(options, folder):
     model = folder / "model.json"
     if not model.exists():
@@ -387,13 +417,18 @@ def measure(options, folder):
     options.hosts = max(2, round(options.series / a_host))
     servers = systems(options, folder)
     loaded = load(options, folder, servers)
+    running_copy(options, folder, servers[0])
     asked = list(questions(options, loaded))
-    versions = ", ".join(f"{NAMES[system.name]} {size.version(system.command[0])}" for system in servers)
+    versions = ", ".join(f"{NAMES[system.name]} {version(system.command[0])}" for system in servers)
     print(f"{versions}; {os.cpu_count()} cores; load average before {os.getloadavg()[0]:.1f}.\n", flush=True)
     try:
         for system in servers:
             system.start()
-        counts = check(options, asked, servers)
+        send_recent(options, folder, servers[0], loaded)
+        for system in servers:
+            system.forget_peak()
+        counts, wrong = check(options, asked, servers)
+        asked = [question for question in asked if question not in wrong]
         times, cpu = time_all(options, asked, servers)
         peaks = {system.name: system.resident_peak() for system in servers}
     finally:
@@ -401,6 +436,8 @@ def measure(options, folder):
             system.stop()
     cold = time_cold(options, asked, servers) if options.cold else ([], {})
     report(options, loaded, asked, times, cpu, counts, peaks, cold)
+    for question in wrong:
+        print(f"\nLeft out, since the answer was wrong: {question.name}, {question.range}.")
     print(f"\nLoad average after {os.getloadavg()[0]:.1f}.")
     if options.details:
         details(options.details, asked, times, counts, [system.name for system in servers])
@@ -424,7 +461,8 @@ def main():
     parser.add_argument("--cold", type=int, default=4, metavar="N", help="ask every Nth query cold; 0 for none")
     parser.add_argument("--data", type=pathlib.Path, help="folder for what is loaded; taken as it is where it is filled")
     parser.add_argument("--details", type=pathlib.Path, metavar="FILE", help="figures of every query")
-    parser.add_argument("--go-on", action="store_true", help="measure in spite of wrong answers, for finding out")
+    parser.add_argument("--go-on", action="store_true", help="leave out what is answered wrongly, for finding out")
+    parser.add_argument("--merged", action="store_true", help="merge our files into those of a day first, as after the day's end")
     parser.add_argument("--atl", default=os.environ.get("ATL_BIN", "target/release/atl"))
     parser.add_argument("--prometheus", default=os.environ.get("ATL_PROMETHEUS"))
     parser.add_argument("--victoria", default=(os.environ.get("ATL_VICTORIA_METRICS") or "").split(":")[-1].rpartition("=")[2])

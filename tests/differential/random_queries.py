@@ -9,6 +9,7 @@ import random
 # `parts` go where the text has `{}`, braces of its own are doubled; `kind` is "vector", "scalar" or "matrix".
 Node = collections.namedtuple("Node", "kind text parts")
 
+# Times stand as differences: deviations of times alone are rounding noise, which depends on the order of series.
 GAUGES = ["memory_bytes", "temperature", "up", "late", "{{__name__=~\"memory_.*\", instance!~\"a.*\"}}"]
 COUNTERS = ["requests_total", "cpu_seconds_total", "latency_seconds_count", "requests_total{{code=~\"4..|5..\"}}", "latency_seconds_bucket{{le!=\"0.1\"}}"]
 LABELS = ["job", "instance", "code", "le", "room"]
@@ -16,8 +17,8 @@ DURATIONS = ["37s", "1m", "2m30s", "5m", "17m", "1h"]
 OFFSETS = ["", "", "", " offset 1m", " offset 13m", " offset -2m", " @ end()", " @ start()"]
 RATES = ["rate", "increase", "irate", "resets", "changes"]
 OVER_TIME = ["avg_over_time", "min_over_time", "max_over_time", "sum_over_time", "count_over_time", "last_over_time", "first_over_time", "present_over_time",
-             "delta", "idelta", "changes", "stddev_over_time", "mad_over_time", "ts_of_max_over_time", "quantile_over_time(0.7, {})", "quantile_over_time(0.25, {})"]
-MATH = ["abs({})", "ceil({})", "floor({})", "sgn({})", "round({}, 0.5)", "sqrt(abs({}))", "clamp({}, -100, 1e6)", "clamp_min({}, 0)", "clamp_max({}, 3)", "-{}", "timestamp({})",
+             "delta", "idelta", "changes", "stddev_over_time", "mad_over_time", "time() - ts_of_max_over_time({})", "quantile_over_time(0.7, {})", "quantile_over_time(0.25, {})"]
+MATH = ["abs({})", "ceil({})", "floor({})", "sgn({})", "round({}, 0.5)", "sqrt(abs({}))", "clamp({}, -100, 1e6)", "clamp_min({}, 0)", "clamp_max({}, 3)", "-{}", "time() - timestamp({})",
         "sort({})", "ln(abs({}) + 1)"]
 AGGREGATIONS = ["sum", "avg", "min", "max", "count", "group", "stddev"]
 ARITHMETIC = ["+", "-", "*", "/", "%"]
@@ -55,7 +56,9 @@ def ranged(dice, depth):
     if depth > 1 and dice.random() < 0.4:
         inner = vector(dice, depth - 1)
         resolution = dice.choice(["30s", "1m", "2m", ""])
-        matrix = Node("matrix", f"({{}})[{dice.choice(DURATIONS[2:])}:{resolution}]{dice.choice(OFFSETS)}", (inner,))
+        # Prometheus 3.14 finds nothing for `f(x[5m] @ end())` in a subquery that reaches into the future.
+        offsets = [offset for offset in OFFSETS if "@" not in text_of(inner) or "-" not in offset]
+        matrix = Node("matrix", f"({{}})[{dice.choice(DURATIONS[2:])}:{resolution}]{dice.choice(offsets)}", (inner,))
         function = dice.choice(OVER_TIME)
     else:
         is_counter = dice.random() < 0.5

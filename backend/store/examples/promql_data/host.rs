@@ -25,13 +25,15 @@ pub(crate) struct Period {
     pub(crate) start_ms: i64,
     pub(crate) interval_ms: i64,
     pub(crate) slots: usize,
+    /// Those that are written; the others only move the hosts on.
+    pub(crate) written: Range<usize>,
 }
 
 impl Period {
-    /// Slots in windows of `seconds`, in order of time.
+    /// Slots up to the last one that is written, in windows of `seconds`, in order of time.
     pub(crate) fn windows(&self, seconds: i64) -> impl Iterator<Item = Range<usize>> {
         let slots = usize::try_from(seconds * 1_000 / self.interval_ms).unwrap_or(1).max(1);
-        let last = self.slots;
+        let last = self.slots.min(self.written.end);
         (0..last).step_by(slots).map(move |from| from..(from + slots).min(last))
     }
 }

@@ -36,6 +36,9 @@ pub(crate) async fn write(
         let mut batches = Vec::new();
         for (host, labels) in hosts.iter_mut().zip(&labels) {
             host.walk(model, slots.clone(), &mut window);
+            if slots.start < period.written.start {
+                continue;
+            }
             written.samples += window.samples();
             batches.push(Batch { points: points(labels, &window), ..Batch::new("promql_data") });
         }

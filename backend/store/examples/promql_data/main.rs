@@ -2,8 +2,9 @@
 //! of one real exporter, into our own tables or into anything that takes remote write. The same arguments give the same
 //! samples whoever gets them, so three systems can be loaded one after the other without keeping gigabytes.
 //!
-//! `promql_data MODEL TARGET HOSTS START_MS SECONDS INTERVAL_S`: MODEL is the JSON `tests/bench/promql_model.py` writes,
-//! TARGET a folder for our tables or `http://HOST:PORT/PATH`. Prints what was written as JSON.
+//! `promql_data MODEL TARGET HOSTS START_MS SECONDS INTERVAL_S FROM_S TO_S`: MODEL is the JSON that
+//! `tests/bench/promql_model.py` writes, TARGET a folder for our tables or `http://HOST:PORT/PATH`. Of the SECONDS from
+//! START_MS on only those from FROM_S to TO_S are written, whole half hours. Prints what was written as JSON.
 
 #![expect(clippy::print_stdout, reason = "this program's output is its purpose")]
 
@@ -31,14 +32,17 @@ struct Written {
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, target, hosts, start_ms, seconds, interval_s] = arguments.as_slice() else {
-        return Err("usage: promql_data MODEL TARGET HOSTS START_MS SECONDS INTERVAL_S".into());
+    let [model, target, hosts, start_ms, seconds, interval_s, from_s, to_s] = arguments.as_slice() else {
+        return Err("usage: promql_data MODEL TARGET HOSTS START_MS SECONDS INTERVAL_S FROM_S TO_S".into());
     };
+    let slots =
+        |seconds: &str| -> Outcome<usize> { Ok(seconds.parse::<usize>()? / interval_s.parse::<usize>()?) };
     let model: Model = serde_json::from_slice(&std::fs::read(model)?)?;
     let period = Period {
         start_ms: start_ms.parse()?,
         interval_ms: interval_s.parse::<i64>()? * 1_000,
-        slots: seconds.parse::<usize>()? / interval_s.parse::<usize>()?,
+        slots: slots(seconds)?,
+        written: slots(from_s)?..slots(to_s)?,
     };
     let hosts: Vec<Host> = (0..hosts.parse()?).map(|number| Host::new(&model, number, &period)).collect();
     let begun = Instant::now();

@@ -31,8 +31,10 @@ pub(crate) fn send(model: &Model, hosts: Vec<Host>, period: &Period, url: &str) 
     for slots in period.windows(WINDOW_S) {
         // All wait for each other: no series is ever much behind another.
         let samples: Outcome<Vec<u64>> = thread::scope(|scope| {
-            let spawned: Vec<_> =
-                senders.iter_mut().map(|sender| scope.spawn(|| sender.send(model, slots.clone()))).collect();
+            let spawned: Vec<_> = senders
+                .iter_mut()
+                .map(|sender| scope.spawn(|| sender.send(model, period, slots.clone())))
+                .collect();
             spawned.into_iter().map(|thread| thread.join().map_err(|_| "a sender panicked")?).collect()
         });
         written.samples += samples?.iter().sum::<u64>();
@@ -68,10 +70,13 @@ impl Sender {
         })
     }
 
-    fn send(&mut self, model: &Model, slots: std::ops::Range<usize>) -> Outcome<u64> {
+    fn send(&mut self, model: &Model, period: &Period, slots: std::ops::Range<usize>) -> Outcome<u64> {
         let mut samples = 0;
         for number in 0..self.hosts.len() {
             self.hosts[number].walk(model, slots.clone(), &mut self.window);
+            if slots.start < period.written.start {
+                continue;
+            }
             samples += self.window.samples();
             self.message.clear();
             for (labels, column) in self.labels[number].iter().zip(&self.window.columns) {
@@ -123,7 +128,7 @@ fn put_series(out: &mut Vec<u8>, labels: &[u8], times_ms: &[i64], values: &[f64]
     series.extend_from_slice(labels);
     for (&time_ms, value) in times_ms.iter().zip(values) {
         let mut sample = [0_u8; 20];
-        sample[0] = 1 << 3 | 1;
+        sample[0] = (1 << 3) | 1;
         sample[1..9].copy_from_slice(&value.to_le_bytes());
         sample[9] = 2 << 3;
         let length = 10 + put_varint_at(&mut sample[10..], time_ms.unsigned_abs());
@@ -135,7 +140,7 @@ fn put_series(out: &mut Vec<u8>, labels: &[u8], times_ms: &[i64], values: &[f64]
 fn put_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     let mut length = [0; 10];
     let taken = put_varint_at(&mut length, bytes.len() as u64);
-    out.push(field << 3 | 2);
+    out.push((field << 3) | 2);
     out.extend_from_slice(&length[..taken]);
     out.extend_from_slice(bytes);
 }
