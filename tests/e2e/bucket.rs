@@ -1,4 +1,4 @@
-//! The tables in a bucket: written there, readable without the server, and patient while the bucket is away.
+//! The tables in a bucket: written there, readable without the server, and patient while the bucket is away. On both S3 servers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,10 +9,17 @@ use tokio::time::{Instant, sleep};
 use crate::harness::atl::NO_BUILTIN;
 use crate::harness::edge::{Signed, key_config, sample_push};
 use crate::harness::process::Process;
-use crate::harness::s3::S3;
+use crate::harness::s3::{Kind, S3, on_both};
 use crate::harness::server::{Reply, Request, Server};
 use crate::harness::wait::ensure;
 use crate::harness::{Atl, eventually, http, tools};
+
+on_both!(
+    a_question_asked_again_asks_the_bucket_nothing,
+    rows_reach_the_bucket_and_are_read_back_without_the_server,
+    while_the_bucket_is_away_writes_are_acknowledged_and_arrive_later,
+    a_crash_while_the_bucket_is_away_loses_nothing_either,
+);
 
 /// Rows of `probes` in the bucket itself, asked without the server.
 fn probes_in_bucket(atl: &Atl, prefix: &str) -> Result<i64, String> {
@@ -27,9 +34,8 @@ fn probes_in_bucket(atl: &Atl, prefix: &str) -> Result<i64, String> {
     number.ok_or_else(|| format!("{text}{}", String::from_utf8_lossy(&output.stderr)))
 }
 
-#[tokio::test]
-async fn rows_reach_the_bucket_and_are_read_back_without_the_server() {
-    let s3 = S3::start().await;
+async fn rows_reach_the_bucket_and_are_read_back_without_the_server(kind: Kind) {
+    let s3 = S3::start(kind).await;
     let mut atl = Atl::start(&format!("{NO_BUILTIN}{}{}", key_config(), s3.store_config("team/atl"))).await;
     let push = Signed::push("one", &sample_push("one", 20));
     assert_eq!(push.send(&atl.base_url()).await.expect("an answer").status, 200);
@@ -84,9 +90,8 @@ async fn ask(atl: &Atl) {
     assert_eq!(answer["data"]["result"][0]["value"][1], "20", "{answer}");
 }
 
-#[tokio::test]
-async fn a_question_asked_again_asks_the_bucket_nothing() {
-    let s3 = S3::start().await;
+async fn a_question_asked_again_asks_the_bucket_nothing(kind: Kind) {
+    let s3 = S3::start(kind).await;
     let store = format!("{}  hot_window: 0s\n  cache_bytes_max: 64MiB\n", s3.store_config("team/atl"));
     let mut atl = Atl::start(&format!("{NO_BUILTIN}{}{store}", key_config())).await;
     let push = Signed::push("one", &sample_push("one", 20));
@@ -114,9 +119,8 @@ async fn a_question_asked_again_asks_the_bucket_nothing() {
     assert_eq!(count(&atl, REQUESTS).await, 0, "after a restart");
 }
 
-#[tokio::test]
-async fn while_the_bucket_is_away_writes_are_acknowledged_and_arrive_later() {
-    let mut s3 = S3::start().await;
+async fn while_the_bucket_is_away_writes_are_acknowledged_and_arrive_later(kind: Kind) {
+    let mut s3 = S3::start(kind).await;
     let mut atl = Atl::start(&format!("{NO_BUILTIN}{}{}", key_config(), s3.store_config("atl"))).await;
     let base_url = atl.base_url();
     let before = Signed::push("before", &sample_push("before", 10));
@@ -151,9 +155,8 @@ async fn while_the_bucket_is_away_writes_are_acknowledged_and_arrive_later() {
     atl.stop().await;
 }
 
-#[tokio::test]
-async fn a_crash_while_the_bucket_is_away_loses_nothing_either() {
-    let mut s3 = S3::start().await;
+async fn a_crash_while_the_bucket_is_away_loses_nothing_either(kind: Kind) {
+    let mut s3 = S3::start(kind).await;
     let mut atl = Atl::start(&format!("{NO_BUILTIN}{}{}", key_config(), s3.store_config("atl"))).await;
     s3.take_away();
     for number in 0..5 {

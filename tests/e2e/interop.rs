@@ -1,5 +1,5 @@
 //! The tables are open: DuckDB's Delta reader and Sail (a Spark-compatible engine) find the same rows in the
-//! files as our SQL does, on a folder and on S3.
+//! files as our SQL does, on a folder and on both S3 servers.
 
 use std::process::Command;
 use std::time::Duration;
@@ -11,10 +11,12 @@ use crate::harness::atl::NO_BUILTIN;
 use crate::harness::edge::{Signed, key_config, sample_push};
 use crate::harness::exporter::NodeExporter;
 use crate::harness::process::Process;
-use crate::harness::s3::{ACCESS_KEY, BUCKET, S3, SECRET_KEY, free_port};
+use crate::harness::s3::{ACCESS_KEY, BUCKET, Kind, S3, SECRET_KEY, free_port, on_both};
 use crate::harness::wait::{ensure, now_ms};
 use crate::harness::{Atl, eventually, tools};
 use crate::remote_write::{V2, histograms, push};
+
+on_both!(duckdb_and_sail_read_the_same_rows_from_s3);
 
 /// Fills every table from a real exporter and pushes, with several flushes, and then stands still.
 async fn filled(store: &str) -> Atl {
@@ -106,9 +108,8 @@ async fn duckdb_and_sail_read_the_same_rows_from_a_folder() {
     compare(&["sail", &atl.base_url(), store, &address], None).await;
 }
 
-#[tokio::test]
-async fn duckdb_and_sail_read_the_same_rows_from_s3() {
-    let s3 = S3::start().await;
+async fn duckdb_and_sail_read_the_same_rows_from_s3(kind: Kind) {
+    let s3 = S3::start(kind).await;
     let atl = filled(&s3.store_config("open/tables")).await;
     let store = format!("s3://{BUCKET}/open/tables");
     compare(&["duckdb", &atl.base_url(), &store], Some(&s3)).await;

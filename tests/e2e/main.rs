@@ -14,6 +14,7 @@ mod edge_worker;
 mod first_start;
 mod hostile;
 mod interop;
+mod leader;
 mod prom_api;
 mod real_exporters;
 mod remote_write;

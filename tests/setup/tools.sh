@@ -8,6 +8,7 @@ readonly MINIO_MODULE="github.com/minio/minio"
 # The last commit of the archived project; the same version as infra/minio.Dockerfile.
 readonly MINIO_VERSION="v0.0.0-20260212201848-7aac2a2c5b7c"
 readonly CARGO_DENY_VERSION="0.20.2"
+readonly CARGO_FUZZ_VERSION="0.13.2"
 readonly DEBIAN_INSTALLED=(ca-certificates chromium curl libssl-dev openssl pkg-config procps python3 python3-venv)
 readonly DEBIAN_UNPACKED=(nginx prometheus-node-exporter prometheus)
 readonly PYTHON_PACKAGES=(
@@ -68,7 +69,8 @@ setup_unpacked_debian() {
   touch "$done_mark"
 }
 
-# A real S3 server: MinIO from PATH, else built from its last source with Go, else moto from PyPI (and that is said loudly).
+# A real S3 server: MinIO from PATH, else built from its last source with Go. Where neither is there, that is said loudly, and
+# the second server alone takes all S3 tests.
 setup_s3() {
   local tools
   tools="$(tools_dir)"
@@ -85,24 +87,25 @@ setup_s3() {
     mv "$gobin/minio" "$tools/bin/minio-$MINIO_VERSION"
     rmdir "$gobin"
   else
-    echo "!!! neither minio nor Go is here: the S3 tests run against moto (PyPI), which honours conditional writes but is not MinIO !!!"
-    setup_python
-    [ -x "$tools/moto/bin/moto_server" ] || {
-      python3 -m venv "$tools/moto"
-      "$tools/moto/bin/pip" install -q "${MOTO_PACKAGES[@]}"
-    }
+    echo "!!! neither minio nor Go is here: the S3 tests run against moto (PyPI) only, which honours conditional writes but is not MinIO !!!"
   fi
 }
 
+# A second S3 server, of other people's making, so that no test rests on what MinIO happens to do.
+setup_moto() { python_venv "$(tools_dir)/moto" "${MOTO_PACKAGES[@]}"; }
+
 # Readers of our tables that are not us: DuckDB with its delta extension, and Sail (Spark Connect).
-setup_python() {
-  local venv wanted
-  venv="$(tools_dir)/venv"
-  wanted="$(printf '%s\n' "${PYTHON_PACKAGES[@]}")"
+setup_python() { python_venv "$(tools_dir)/venv" "${PYTHON_PACKAGES[@]}"; }
+
+# A virtual environment in the folder $1 with the packages that follow, made again when they change.
+python_venv() {
+  local venv="$1" wanted
+  shift
+  wanted="$(printf '%s\n' "$@")"
   [ "$(cat "$venv/.installed" 2>/dev/null)" != "$wanted" ] || return 0
-  echo "installing Python packages: ${PYTHON_PACKAGES[*]}"
+  echo "installing Python packages: $*"
   python3 -m venv "$venv"
-  "$venv/bin/pip" install -q --disable-pip-version-check "${PYTHON_PACKAGES[@]}"
+  "$venv/bin/pip" install -q --disable-pip-version-check "$@"
   printf '%s\n' "$wanted" >"$venv/.installed"
 }
 
@@ -115,6 +118,17 @@ setup_cargo_deny() {
   # It runs for seconds: compiled for a quick build, not for speed.
   CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
     CARGO_TARGET_DIR="$root/target" cargo install cargo-deny --version "$CARGO_DENY_VERSION" --locked --root "$root"
+  rm -rf "$root/target"
+}
+
+# cargo-fuzz, compiled once.
+setup_cargo_fuzz() {
+  local root
+  root="$(tools_dir)/cargo-fuzz-$CARGO_FUZZ_VERSION"
+  [ ! -x "$root/bin/cargo-fuzz" ] || return 0
+  echo "building cargo-fuzz $CARGO_FUZZ_VERSION"
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    CARGO_TARGET_DIR="$root/target" cargo install cargo-fuzz --version "$CARGO_FUZZ_VERSION" --locked --root "$root"
   rm -rf "$root/target"
 }
 
@@ -133,7 +147,7 @@ tool_environment() {
   debian="$tools/debian"
   local -A found=(
     [ATL_MINIO]="$(program minio "$tools/bin/minio-$MINIO_VERSION")"
-    [ATL_MOTO]="$(program moto_server "$tools/moto/bin/moto_server")"
+    [ATL_MOTO]="$(program '' "$tools/moto/bin/moto_server")"
     [ATL_NODE_EXPORTER]="$(program prometheus-node-exporter "$debian/usr/bin/prometheus-node-exporter")"
     [ATL_NGINX]="$(program nginx "$debian/usr/sbin/nginx")"
     [ATL_PROMETHEUS]="$(program prometheus "$debian/usr/bin/prometheus")"

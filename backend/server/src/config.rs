@@ -124,6 +124,8 @@ pub(crate) struct StoreConfig {
     pub(crate) flush_interval: PromDuration,
     /// How long rows stay in memory after they have moved to Parquet, so that questions about them read no file.
     pub(crate) hot_window: PromDuration,
+    /// How often files are looked through for some to merge.
+    pub(crate) compaction_interval: PromDuration,
     /// How far behind the newest sample of its series one may be and count as out of order only.
     pub(crate) out_of_order_window: PromDuration,
     /// The write-ahead log may grow to this size before writes are refused.
@@ -148,6 +150,7 @@ impl Default for StoreConfig {
             path_style: None,
             flush_interval: PromDuration(Duration::from_secs(300)),
             hot_window: PromDuration(Duration::from_secs(2 * 3600)),
+            compaction_interval: PromDuration(Duration::from_secs(300)),
             out_of_order_window: PromDuration(Duration::from_secs(2 * 3600)),
             wal_bytes_max: ByteSize(4 << 30),
             cache_bytes_max: None,
@@ -296,8 +299,13 @@ impl Config {
             let message = format!("`{url}` is neither `s3://bucket/prefix` nor `file:PATH` nor a path");
             return fail(&["store", "url"], message);
         }
-        if self.store.flush_interval.0 < Duration::from_secs(1) {
-            return fail(&["store", "flush_interval"], "must be at least 1s".to_owned());
+        for (name, interval) in [
+            ("flush_interval", &self.store.flush_interval),
+            ("compaction_interval", &self.store.compaction_interval),
+        ] {
+            if interval.0 < Duration::from_secs(1) {
+                return fail(&["store", name], "must be at least 1s".to_owned());
+            }
         }
         if self.builtin.scrape_interval.0 < Duration::from_secs(1) {
             return fail(&["builtin", "scrape_interval"], "must be at least 1s".to_owned());

@@ -272,6 +272,7 @@ fn store_config(config: &Config) -> store::Config {
         wal_bytes_max: config.store.wal_bytes_max.0,
         memory_limit: config.memory_limit.map_or_else(store::memory::Ledger::default_limit, |limit| limit.0),
         hot_window: config.store.hot_window.0,
+        compaction_interval: config.store.compaction_interval.0,
         out_of_order_window: config.store.out_of_order_window.0,
         retention: store::Retention {
             metrics_days: retention.metrics.limit(),

@@ -79,6 +79,18 @@ pub enum Error {
         /// Writer version asked for.
         writer: i32,
     },
+    /// A file is of a later version of this program's own formats. It is left as it is.
+    #[error(
+        "`{what}` has format {found}; this program knows formats up to {known}: use a later version of it"
+    )]
+    Newer {
+        /// The file or object.
+        what: String,
+        /// Its format.
+        found: u32,
+        /// The latest format known here.
+        known: u32,
+    },
     /// Another writer changed what this commit builds on; nothing was committed.
     #[error("commit to table `{table}` conflicts with another writer: {reason}")]
     Conflict {

@@ -20,7 +20,7 @@ mod read;
 mod values;
 
 pub(crate) use encode::{Encoded, FileEncoder, encode};
-pub use footer::Footers;
+pub use footer::{Footers, check_format};
 pub(crate) use front_to_back::FrontToBack;
 pub use properties::WriteProfile;
 pub use read::{ReadOptions, read_batches};

@@ -1,5 +1,5 @@
-//! A real S3 server in a folder of its own: MinIO, or moto where there is no MinIO and no Go to build it. It can
-//! be taken away and brought back on the same address with its data.
+//! A real S3 server in a folder of its own: MinIO or moto. It can be taken away and brought back on the same
+//! address with its data. Tests of what a bucket must do run against both: [`on_both`].
 
 use std::path::Path;
 use std::process::Command;
@@ -22,10 +22,23 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Which program plays the part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Minio,
     Moto,
 }
+
+/// Makes two tests of each function that takes a [`Kind`], one a server.
+macro_rules! on_both {
+    ($($test:ident),+ $(,)?) => {
+        mod minio {
+            $(#[tokio::test] async fn $test() { super::$test(crate::harness::s3::Kind::Minio).await; })+
+        }
+        mod moto {
+            $(#[tokio::test] async fn $test() { super::$test(crate::harness::s3::Kind::Moto).await; })+
+        }
+    };
+}
+pub(crate) use on_both;
 
 /// The running server.
 #[derive(Debug)]
@@ -37,9 +50,10 @@ pub(crate) struct S3 {
 }
 
 impl S3 {
-    /// Starts it on a free port with the bucket made.
-    pub(crate) async fn start() -> S3 {
-        let kind = if tools::optional_tool("ATL_MINIO").is_some() { Kind::Minio } else { Kind::Moto };
+    /// Starts it on a free port with the bucket made. Where there is no MinIO and no Go to build it, which
+    /// `tests/run` says loudly, moto stands in.
+    pub(crate) async fn start(kind: Kind) -> S3 {
+        let kind = if tools::optional_tool("ATL_MINIO").is_some() { kind } else { Kind::Moto };
         let folder = TempDir::with_prefix("atl-s3-").expect("temporary folder");
         let address = format!("127.0.0.1:{}", free_port());
         let mut s3 = S3 { kind, folder, address, process: None };

@@ -87,7 +87,7 @@ pub struct Compactor {
     counters: Counters,
     /// Keys of damaged files.
     quarantine: Mutex<BTreeSet<String>>,
-    /// Keys of other writers' files that cannot be merged.
+    /// Keys of other writers' and later versions' files that cannot be merged.
     unfit: Mutex<BTreeSet<String>>,
 }
 
@@ -194,7 +194,7 @@ impl Compactor {
                     done.quarantined = 1;
                 }
                 Err(Failure::Unfit(file, reason)) => {
-                    info!(file = %file.key, %reason, "another writer's file cannot be merged");
+                    info!(file = %file.key, %reason, "a file of another writer or version cannot be merged");
                     lock(&self.unfit).insert(file.key.to_string());
                 }
                 Err(Failure::Stopped(error)) => return Err(error),
@@ -354,7 +354,7 @@ impl Compactor {
         match error {
             Error::Cancelled => Failure::Stopped(error),
             Error::Object { .. } => self.explain_absence(catalog, job, file, error).await,
-            Error::TooLarge { .. } => Failure::Unfit(file, error),
+            Error::TooLarge { .. } | Error::Newer { .. } => Failure::Unfit(file, error),
             Error::Schema { .. } | Error::Arrow(_) if !file.is_sorted() => Failure::Unfit(file, error),
             error => Failure::Damaged(file, error),
         }

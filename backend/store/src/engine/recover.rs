@@ -39,7 +39,8 @@ use crate::tables::Table;
 use crate::wal::Lsn;
 use crate::wal::codec::Origin;
 use crate::wal::disk::{Disk, RealDisk, make_dir};
-use crate::wal::replay::{ReplayProgress, ReplayReport, Sink, read_again, replay};
+use crate::wal::replay::{ReplayProgress, ReplayReport, Sink, newer_segment, read_again, replay};
+use crate::wal::segment;
 use crate::wal::writer::{Position, Writer};
 
 /// Directories of the log and of the remembered batches.
@@ -70,6 +71,7 @@ pub(crate) async fn open(
     progress: Arc<ReplayProgress>,
 ) -> Result<Store> {
     let lock = lock(&config.data_dir)?;
+    refuse_newer_log(&config.data_dir, disks.wal.as_ref())?;
     let app_id = format!("atl-{}", node_id(&config.data_dir)?);
     crate::contract::check(objects.as_ref(), &prefix).await?;
     let ledger = Ledger::new(config.memory_limit);
@@ -139,6 +141,18 @@ pub(crate) async fn open(
         tokio::spawn(maintain::run_compaction(Arc::clone(&inner), stop.clone())),
     ];
     Ok(Store { inner, stop, tasks: Mutex::new(tasks), thread: Mutex::new(Some(thread)) })
+}
+
+/// Fails where a later version of this program has written the log, before anything is changed.
+fn refuse_newer_log(data_dir: &FilePath, wal: &dyn Disk) -> Result<()> {
+    let dir = wal_dir(data_dir);
+    match newer_segment(wal).map_err(|error| Error::io(&dir, error))? {
+        None => Ok(()),
+        Some((name, version)) => {
+            let what = dir.join(name).display().to_string();
+            Err(Error::Newer { what, found: version.into(), known: segment::VERSION.into() })
+        }
+    }
 }
 
 /// What the log gave, beside the rows in the view.

@@ -24,6 +24,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 
+use super::footer::check_format;
 use super::range_reader::RangeReader;
 use crate::catalog::DataFile;
 use crate::error::{Error, Result};
@@ -71,6 +72,7 @@ impl FrontToBack {
             let pieces = pieces(file, metadata.row_groups())?;
             (metadata, Content::Pieces(Arc::clone(objects), pieces))
         };
+        check_format(&file.key, &metadata)?;
         let metadata = Arc::new(metadata);
         let options = || ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Skip);
         let footer =

@@ -21,6 +21,8 @@ pub enum WriteProfile {
 
 /// Version of the columns and sort orders, written into every file.
 pub(super) const FORMAT_VERSION: &str = "1";
+/// Where it stands among a file's key-value metadata.
+pub(super) const FORMAT_KEY: &str = "atl.format";
 /// Largest page of text, in bytes before compression: smaller pages compress worse, larger ones make a
 /// search read more than it needs.
 const TEXT_PAGE_BYTES: usize = 256 * 1024;
@@ -74,7 +76,7 @@ pub(super) fn writer_properties(table: Table, profile: WriteProfile) -> Result<W
     let metadata = [
         ("atl.writer", concat!("atl ", env!("CARGO_PKG_VERSION"))),
         ("atl.table", table.name()),
-        ("atl.format", FORMAT_VERSION),
+        (FORMAT_KEY, FORMAT_VERSION),
     ];
     let metadata = metadata.map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()));
     let builder = WriterProperties::builder()

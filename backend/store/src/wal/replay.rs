@@ -15,7 +15,7 @@ use super::codec::{self, Origin};
 use super::definitions::Dictionary;
 use super::disk::Disk;
 use super::frame::{FRAME_HEADER_BYTES, Found, FrameKind, FrameReader};
-use super::segment::{HEADER_BYTES, SegmentName, read_header};
+use super::segment::{HEADER_BYTES, SegmentName, newer_version, read_header};
 use super::wire::{Reader, WireError};
 use super::writer::{OldSegment, Position};
 use crate::dedup::{BatchKey, batch_key};
@@ -100,6 +100,23 @@ pub(crate) trait Sink {
     fn origin(&mut self, lsn: Lsn, origin: &Origin);
     /// A record's content, in order of LSN within each segment.
     fn batch(&mut self, lsn: Lsn, received_ms: i64, batch: Batch);
+}
+
+/// The first segment that a later version of this program has written, and its version. Such a log must not be
+/// replayed: what is not understood would be left out, and the segment removed with the next flush.
+pub(crate) fn newer_segment(disk: &dyn Disk) -> io::Result<Option<(String, u8)>> {
+    let mut names = disk.list()?;
+    names.sort_unstable();
+    for name in names {
+        let Some(SegmentName { marker, .. }) = SegmentName::parse(&name) else { continue };
+        let mut header = Vec::with_capacity(HEADER_BYTES);
+        // A segment that cannot be read is the replay's business, which counts it as damaged.
+        let read = disk.open(&name).and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut header));
+        if let (Ok(_), Some(version)) = (read, newer_version(&header, marker)) {
+            return Ok(Some((name, version)));
+        }
+    }
+    Ok(None)
 }
 
 /// Replays all segments into `sink`, at a start, and tells `progress` how far it is. Fails only where the

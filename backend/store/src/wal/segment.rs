@@ -10,6 +10,10 @@
 pub(crate) const HEADER_BYTES: usize = 24;
 
 const MAGIC: [u8; 8] = *b"ATLWAL\0\x01";
+/// Where the version stands in the magic.
+const VERSION_AT: usize = 7;
+/// The version of segments this program writes.
+pub(crate) const VERSION: u8 = MAGIC[VERSION_AT];
 
 /// What a segment's name tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,8 +57,19 @@ pub(crate) fn header(marker: u32, first_lsn: u64) -> [u8; HEADER_BYTES] {
 /// The first LSN a header tells; `None` where it is damaged or of another version.
 pub(crate) fn read_header(header: &[u8], marker: u32) -> Option<u64> {
     let header: &[u8; HEADER_BYTES] = header.try_into().ok()?;
-    let crc = crc32c::crc32c(&header[..20]).to_le_bytes();
-    let sound = header[..8] == MAGIC && header[8..12] == marker.to_le_bytes() && header[20..24] == crc;
     let lsn = header[12..20].try_into().ok()?;
-    sound.then(|| u64::from_le_bytes(lsn))
+    (header[..8] == MAGIC && is_sound(header, marker)).then(|| u64::from_le_bytes(lsn))
+}
+
+/// The version of a sound header that is of a later version than this program's; `None` for any other.
+pub(crate) fn newer_version(header: &[u8], marker: u32) -> Option<u8> {
+    let header: &[u8; HEADER_BYTES] = header.try_into().ok()?;
+    let version = header[VERSION_AT];
+    let newer = header[..VERSION_AT] == MAGIC[..VERSION_AT] && version > VERSION && is_sound(header, marker);
+    newer.then_some(version)
+}
+
+fn is_sound(header: &[u8; HEADER_BYTES], marker: u32) -> bool {
+    let crc = crc32c::crc32c(&header[..20]).to_le_bytes();
+    header[8..12] == marker.to_le_bytes() && header[20..24] == crc
 }
