@@ -14,10 +14,10 @@
 //! not drive out what is read again and again. The memory is part of the process's account, and goes first when
 //! it is short.
 //!
-//! Why not the crate `foyer`: it has the two tiers and more, but takes one key at a time, so that eight blocks
-//! side by side are eight requests; its disk format keeps buffers of 16 and a queue of 32 MiB, which is a third
-//! of what this whole process may take; and it brings 19 crates, among them a C library and io_uring. What is
-//! needed of it here is a few hundred lines.
+//! Why not the crate `foyer` (0.22): it has the two tiers and more, but fetches one key at a time, so that eight
+//! blocks side by side are eight requests; its disk engine keeps 16 MiB of buffers by default and lets as much wait,
+//! a quarter of what this whole process may take; and it brings 20 crates, among them a C library and io_uring.
+//! What is needed of it here is a few hundred lines.
 //!
 //! Knows nothing of Parquet and of who reads.
 
