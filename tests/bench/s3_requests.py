@@ -146,7 +146,7 @@ def message(number, lines, seconds):
 
 
 def live(options, folder, simulated):
-    program = servers.programs(options)["atl"]
+    program = servers.programs(options, peers=False)["atl"]
     store = minio(options.minio, folder / "minio")
     running = None
     try:
@@ -213,7 +213,7 @@ def report_day(options, day):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    servers.add_programs(parser)
+    servers.add_programs(parser, peers=False)
     parser.add_argument("--live", type=float, metavar="MINUTES", default=0, help="run the real server and MinIO so long")
     parser.add_argument("--no-day", action="store_true", help="leave the simulated day out")
     parser.add_argument("--minio", default=os.environ.get("ATL_MINIO", ""))
@@ -234,8 +234,7 @@ def main():
             day = servers.run(command)
             report_day(options, day)
         if options.live:
-            options.prometheus = options.victoria = ""
-            live(options, folder, day)
+                    live(options, folder, day)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
