@@ -92,9 +92,14 @@ class Proxy:
             writer.close()
 
     async def copy(self, reader, writer):
-        while piece := await reader.read(1 << 16):
-            writer.write(piece)
-            await writer.drain()
+        """Answers, until MinIO ends the connection; then the client's ends too, so that it is not used again."""
+        try:
+            while piece := await reader.read(1 << 16):
+                writer.write(piece)
+                await writer.drain()
+        except OSError:
+            pass
+        writer.close()
 
     def count(self, method, path, length):
         if method == "GET" and "list-type=" in path:
