@@ -165,15 +165,14 @@ def copy_lines(running, rival, told):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    servers.add_programs(parser)
+    servers.add_programs(parser, peers=False)
     parser.add_argument("--hours", type=int, default=24)
     parser.add_argument("--per-second", type=int, default=200, help="lines a second")
     parser.add_argument("--rounds", type=int, default=5, help="times each question is asked")
     parser.add_argument("--victoria-logs", default=os.environ.get("ATL_VICTORIALOGS", ""), help="a VictoriaLogs to compare with")
     parser.add_argument("--scratch", type=pathlib.Path, help="folder for data; by default in /tmp")
     options = parser.parse_args()
-    options.prometheus = options.victoria = ""
-    program = servers.programs(options)["atl"]
+    program = servers.programs(options, peers=False)["atl"]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="atl-needle-", dir=options.scratch))
     print(f"{servers.version('atl', program)}; {servers.machine()}.\n", flush=True)
     try:

@@ -92,9 +92,14 @@ class Proxy:
             writer.close()
 
     async def copy(self, reader, writer):
-        while piece := await reader.read(1 << 16):
-            writer.write(piece)
-            await writer.drain()
+        """Answers, until MinIO ends the connection; then the client's ends too, so that it is not used again."""
+        try:
+            while piece := await reader.read(1 << 16):
+                writer.write(piece)
+                await writer.drain()
+        except OSError:
+            pass
+        writer.close()
 
     def count(self, method, path, length):
         if method == "GET" and "list-type=" in path:
@@ -146,7 +151,7 @@ def message(number, lines, seconds):
 
 
 def live(options, folder, simulated):
-    program = servers.programs(options)["atl"]
+    program = servers.programs(options, peers=False)["atl"]
     store = minio(options.minio, folder / "minio")
     running = None
     try:
@@ -213,7 +218,7 @@ def report_day(options, day):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    servers.add_programs(parser)
+    servers.add_programs(parser, peers=False)
     parser.add_argument("--live", type=float, metavar="MINUTES", default=0, help="run the real server and MinIO so long")
     parser.add_argument("--no-day", action="store_true", help="leave the simulated day out")
     parser.add_argument("--minio", default=os.environ.get("ATL_MINIO", ""))
@@ -234,8 +239,7 @@ def main():
             day = servers.run(command)
             report_day(options, day)
         if options.live:
-            options.prometheus = options.victoria = ""
-            live(options, folder, day)
+                    live(options, folder, day)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

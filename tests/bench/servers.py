@@ -189,15 +189,17 @@ def run(command):
     return json.loads(done.stdout)
 
 
-def add_programs(parser):
+def add_programs(parser, peers=True):
     """The options that say where the programs are. Peers that are not there are left out."""
     parser.add_argument("--atl", default=os.environ.get("ATL_BIN", "target/release/atl"))
+    if not peers:
+        return
     parser.add_argument("--prometheus", default=os.environ.get("ATL_PROMETHEUS", ""))
     parser.add_argument("--victoria", default=(os.environ.get("ATL_VICTORIA_METRICS") or "").split(":")[0].rpartition("=")[2])
 
 
-def programs(options):
-    given = {"atl": options.atl, "prometheus": options.prometheus, "victoria": options.victoria}
+def programs(options, peers=True):
+    given = {"atl": options.atl, "prometheus": options.prometheus, "victoria": options.victoria} if peers else {"atl": options.atl}
     found = {name: str(pathlib.Path(path).resolve()) for name, path in given.items() if path and shutil.which(path)}
     if "atl" not in found:
         sys.exit(f"there is no program `{options.atl}`: build it, or name it with --atl or ATL_BIN")
