@@ -30,9 +30,9 @@ struct Ledger {
 }
 
 /// Sends batch after batch; one that was not acknowledged is sent again under the same id until it is, as a
-/// worker does. The last one may stay open.
-async fn write(ledger: Arc<Ledger>, writer: usize) {
-    for number in 0.. {
+/// worker does. The last one may stay open. `first`: number of the first batch.
+async fn write(ledger: Arc<Ledger>, writer: usize, first: usize) {
+    for number in first.. {
         let name = format!("w{writer}-b{number}");
         let push = sample_push(&name, BATCH);
         loop {
@@ -86,18 +86,28 @@ async fn check(atl: &Atl, ledger: &Ledger) {
     assert_eq!(derived.rows.len(), distinct.len(), "probe_success twice for one result");
 }
 
+/// Kills of one server over one folder. More of them go over several: the ledger is held against everything the
+/// server has after each.
+const KILLS: usize = 10;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_nine_under_load_loses_nothing_acknowledged_and_doubles_nothing() {
+    for _ in 0..tools::rounds(1, 100) {
+        kill_again_and_again().await;
+    }
+}
+
+async fn kill_again_and_again() {
     // A short flush interval, so that kills fall into flushes and commits too.
     let config = format!("{NO_BUILTIN}{}store: {{ flush_interval: 1s }}\n", key_config());
     let mut atl = Atl::start(&config).await;
     let ledger = Arc::new(Ledger::default());
     *ledger.base_url.lock().expect("fresh") = atl.base_url();
     let writers: Vec<_> =
-        (0..WRITERS).map(|writer| tokio::spawn(write(Arc::clone(&ledger), writer))).collect();
-    for round in 0..tools::rounds(5) {
+        (0..WRITERS).map(|writer| tokio::spawn(write(Arc::clone(&ledger), writer, 0))).collect();
+    for round in 0..KILLS {
         // Different offsets into the flush interval, without chance: a failure can be repeated.
-        sleep(Duration::from_millis(700 + 370 * (round as u64 % 7))).await;
+        sleep(Duration::from_millis(300 + 270 * (round as u64 % 7))).await;
         atl.kill9();
         atl.start_again().await;
         *ledger.base_url.lock().expect("no writer panicked") = atl.base_url();
@@ -109,7 +119,7 @@ async fn kill_nine_under_load_loses_nothing_acknowledged_and_doubles_nothing() {
         writer.await.expect("no writer panicked");
     }
     let pushes = ledger.pushes.load(Ordering::SeqCst);
-    assert!(pushes > 20 * tools::rounds(5), "only {pushes} pushes were acknowledged: that is no load");
+    assert!(pushes > 20 * KILLS, "only {pushes} pushes were acknowledged: that is no load");
     atl.stop().await;
     atl.start_again().await;
     check(&atl, &ledger).await;
@@ -119,17 +129,21 @@ async fn kill_nine_under_load_loses_nothing_acknowledged_and_doubles_nothing() {
 async fn sigterm_under_load_ends_in_time_and_loses_nothing() {
     let mut atl = Atl::start(&format!("{NO_BUILTIN}{}", key_config())).await;
     let ledger = Arc::new(Ledger::default());
-    *ledger.base_url.lock().expect("fresh") = atl.base_url();
-    let writers: Vec<_> =
-        (0..WRITERS).map(|writer| tokio::spawn(write(Arc::clone(&ledger), writer))).collect();
-    sleep(Duration::from_secs(2)).await;
-    atl.stop().await;
-    ledger.stop.store(true, Ordering::SeqCst);
-    for writer in writers {
-        writer.await.expect("no writer panicked");
+    for round in 0..tools::rounds(2, 50) {
+        *ledger.base_url.lock().expect("no writer panicked") = atl.base_url();
+        ledger.stop.store(false, Ordering::SeqCst);
+        let first = round * 1_000_000;
+        let writers: Vec<_> =
+            (0..WRITERS).map(|writer| tokio::spawn(write(Arc::clone(&ledger), writer, first))).collect();
+        sleep(Duration::from_millis(400 + 310 * (round as u64 % 5))).await;
+        atl.stop().await;
+        ledger.stop.store(true, Ordering::SeqCst);
+        for writer in writers {
+            writer.await.expect("no writer panicked");
+        }
+        atl.start_again().await;
+        check(&atl, &ledger).await;
     }
-    atl.start_again().await;
-    check(&atl, &ledger).await;
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("promql", &["model"]),
     ("query", &["model", "promql", "store"]),
     ("server", &["codecs", "collect", "ingest", "model", "probes", "process", "promql", "query", "store"]),
-    ("tests", &["model"]),
+    ("tests", &["codecs", "model", "promql", "store"]),
 ];
 
 /// Foreign crates that stay inside one of ours, with all whose name begins so.

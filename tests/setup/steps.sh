@@ -18,8 +18,9 @@ describe() {
     promql) echo "PromQL conformance scripts from outside the checkout, where they are" ;;
     ui) echo "type check and unit tests of the web UI" ;;
     edge) echo "edge worker to wasm, then in workerd" ;;
-    e2e) echo "the real binary with MinIO, node_exporter, nginx, workerd, DuckDB and Sail" ;;
+    e2e) echo "the real binary with MinIO, moto, node_exporter, nginx, workerd, DuckDB and Sail" ;;
     browser) echo "the web UI in headless Chromium against the real binary" ;;
+    fuzz) echo "the fuzz targets with coverage instrumentation" ;;
     readme) echo "the commands of the README, as a newcomer types them" ;;
   esac
 }
@@ -50,6 +51,25 @@ step_deny() {
 
 step_unit() {
   cargo test --release --locked "${PACKAGES[@]}" --exclude tests
+  cargo test --release --locked "${PACKAGES[@]}" --test layers --test mutations
+}
+
+# Each fuzz target for ATL_FUZZ_SECONDS, or four minutes, from its seeds and what earlier runs have found. An input that breaks a
+# target belongs into its seeds once the fault is mended.
+step_fuzz() {
+  local fuzz="$ATL_CACHE/tools/cargo-fuzz-$CARGO_FUZZ_VERSION/bin/cargo-fuzz" seconds="${ATL_FUZZ_SECONDS:-240}" target
+  command -v g++ >/dev/null || { apt_get update && apt_get install -y --no-install-recommends g++; }
+  # The versions of the product's lock file; what only the fuzzers need is added.
+  cp Cargo.lock tests/fuzz/Cargo.lock
+  # Coverage instrumentation is in the stable compiler, behind this switch.
+  export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$ATL_CACHE/fuzz-target"
+  "$fuzz" build --fuzz-dir tests/fuzz --sanitizer none
+  for target in $("$fuzz" list --fuzz-dir tests/fuzz); do
+    mkdir -p "$ATL_CACHE/fuzz-corpus/$target"
+    echo "fuzzing $target for $seconds s"
+    "$fuzz" run --fuzz-dir tests/fuzz --sanitizer none "$target" "$ATL_CACHE/fuzz-corpus/$target" "tests/fuzz/seeds/$target" -- \
+      -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 -max_len=65536 -print_final_stats=1
+  done
 }
 
 step_promql() {

@@ -6,6 +6,8 @@
 
 pub mod edge;
 pub mod exposition;
+#[doc(hidden)]
+pub mod fuzzing;
 mod openmetrics;
 pub mod protobuf;
 pub mod remote_read;

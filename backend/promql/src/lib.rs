@@ -13,6 +13,8 @@
 //! ```
 
 pub mod ast;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod memory;
 pub mod script;
 

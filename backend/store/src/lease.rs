@@ -27,6 +27,7 @@ use uuid::Uuid;
 use crate::catalog::Catalog;
 use crate::compact::Leading;
 use crate::error::{Error, Result};
+use crate::objects::check_length;
 
 /// Largest lease read, in bytes.
 const RECORD_BYTES_MAX: u64 = 64 << 10;
@@ -254,6 +255,7 @@ impl Lease {
         let version =
             UpdateVersion { e_tag: answer.meta.e_tag.clone(), version: answer.meta.version.clone() };
         let bytes = answer.bytes().await.map_err(failed)?;
+        check_length(&self.key, &bytes, size)?;
         let record: Record = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
             warn!(key = %self.key, %error, "the lease cannot be read and is taken for given back");
             Record::default()

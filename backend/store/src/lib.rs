@@ -13,6 +13,8 @@ mod delta;
 pub mod duplicates;
 mod engine;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod index;
 pub mod inspect;

@@ -82,6 +82,15 @@ pub struct Objects {
     pub kind: StoreKind,
 }
 
+/// Fails where an answer is not as long as the object: an intermediary that cuts answers short without an error
+/// must not turn a commit into a smaller one, or a lease into none.
+pub(crate) fn check_length(key: &Path, bytes: &Bytes, size: u64) -> Result<()> {
+    if bytes.len() as u64 == size {
+        return Ok(());
+    }
+    Err(Error::corrupt(key, format!("{} bytes came instead of {size}", bytes.len())))
+}
+
 /// Opens the place `config` names; makes the folder where it is a folder. Does not talk to a server yet.
 pub fn open(config: &ObjectsConfig) -> Result<Objects> {
     match config.url.strip_prefix("s3://") {

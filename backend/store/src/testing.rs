@@ -20,10 +20,12 @@ use crate::tables::{Table, map_builder};
 mod faulty;
 mod refusing;
 mod remote;
+mod wire;
 
 pub(crate) use faulty::{FaultyStore, LATE_MAX};
 pub(crate) use refusing::Refusing;
 pub(crate) use remote::{Remote, Wrong};
+pub(crate) use wire::{Traffic, Wire};
 
 /// The day the tests' rows lie in: 2026-11-22.
 pub(crate) const DAY: i32 = 20_779;

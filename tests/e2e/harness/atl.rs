@@ -28,31 +28,38 @@ pub(crate) struct Atl {
     address: String,
     environment: Vec<(String, String)>,
     configured: bool,
+    /// The command it is started by, where that is not itself.
+    prefix: Vec<String>,
 }
 
 impl Atl {
     /// Starts with no configuration file at all, in an empty folder.
     pub(crate) async fn start_bare() -> Atl {
-        Atl::launch(None, Vec::new()).await
+        Atl::launch(None, Vec::new(), &[]).await
     }
 
     /// Starts with this `atl.yaml`. Listening address and data folder are set by the command line.
     pub(crate) async fn start(config: &str) -> Atl {
-        Atl::launch(Some(config), Vec::new()).await
+        Atl::launch(Some(config), Vec::new(), &[]).await
+    }
+
+    /// The same, started by another command: one that puts it into a place of its own.
+    pub(crate) async fn start_within(prefix: &[String], config: &str) -> Atl {
+        Atl::launch(Some(config), Vec::new(), prefix).await
     }
 
     /// The same with environment variables.
     pub(crate) async fn start_with(config: &str, environment: &[(&str, &str)]) -> Atl {
         let owned = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Atl::launch(Some(config), owned.collect()).await
+        Atl::launch(Some(config), owned.collect(), &[]).await
     }
 
-    async fn launch(config: Option<&str>, environment: Vec<(String, String)>) -> Atl {
+    async fn launch(config: Option<&str>, environment: Vec<(String, String)>, prefix: &[String]) -> Atl {
         let folder = TempDir::with_prefix("atl-e2e-").expect("temporary folder");
         if let Some(config) = config {
             std::fs::write(folder.path().join("atl.yaml"), config).expect("configuration is written");
         }
-        let process = spawn(folder.path(), 1, config.is_some(), &environment);
+        let process = spawn(folder.path(), 1, config.is_some(), &environment, prefix);
         let mut atl = Atl {
             folder,
             process,
@@ -60,6 +67,7 @@ impl Atl {
             address: String::new(),
             environment,
             configured: config.is_some(),
+            prefix: prefix.to_vec(),
         };
         atl.wait_until_ready().await;
         atl
@@ -69,7 +77,8 @@ impl Atl {
     pub(crate) async fn start_again(&mut self) {
         assert!(self.process.exited().is_some(), "it is still running");
         self.starts += 1;
-        self.process = spawn(self.folder.path(), self.starts, self.configured, &self.environment);
+        self.process =
+            spawn(self.folder.path(), self.starts, self.configured, &self.environment, &self.prefix);
         self.wait_until_ready().await;
     }
 
@@ -151,11 +160,26 @@ impl Atl {
     }
 }
 
-fn spawn(folder: &Path, start: usize, configured: bool, environment: &[(String, String)]) -> Process {
-    let mut command = Command::new(tools::atl_binary());
+fn spawn(
+    folder: &Path,
+    start: usize,
+    configured: bool,
+    environment: &[(String, String)],
+    prefix: &[String],
+) -> Process {
+    let mut command = match prefix {
+        [] => Command::new(tools::atl_binary()),
+        [program, arguments @ ..] => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(tools::atl_binary());
+            command
+        }
+    };
     command.current_dir(folder).args(["serve", "--listen", "127.0.0.1:0"]);
     if configured {
-        command.args(["--config", "atl.yaml"]);
+        // Entering another place loses the working directory.
+        let config = if prefix.is_empty() { "atl.yaml".into() } else { folder.join("atl.yaml") };
+        command.arg("--config").arg(config);
     }
     command.env("RUST_LOG", "info").env("NO_COLOR", "1");
     for name in ["ATL_EDGE_SECRET", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"] {

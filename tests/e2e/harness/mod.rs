@@ -2,6 +2,7 @@
 //! processes that end with the test, and parsed answers. Knows nothing of the product's insides.
 
 pub(crate) mod atl;
+pub(crate) mod disk;
 pub(crate) mod edge;
 pub(crate) mod exporter;
 pub(crate) mod http;

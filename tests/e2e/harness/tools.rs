@@ -27,7 +27,7 @@ pub(crate) fn checkout() -> PathBuf {
     tests.parent().expect("tests/ stands in the checkout").to_owned()
 }
 
-/// How often a repeated case runs: `usual` times, or ten times as often with `tests/run --long`.
-pub(crate) fn rounds(usual: usize) -> usize {
-    if std::env::var_os("ATL_TEST_LONG").is_some() { usual * 10 } else { usual }
+/// How often a repeated case runs: `usual` times, or `long` times with `tests/run --long`.
+pub(crate) fn rounds(usual: usize, long: usize) -> usize {
+    if std::env::var_os("ATL_TEST_LONG").is_some() { long } else { usual }
 }

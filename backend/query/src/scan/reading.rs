@@ -13,9 +13,12 @@ use datafusion::datasource::physical_plan::parquet::{
 };
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::future::BoxFuture;
+use object_store::path::Path;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
+use store::parquet_file::check_format;
 
 /// The files a query is decoding right now.
 #[derive(Debug, Default)]
@@ -80,6 +83,13 @@ impl AsyncFileReader for NotingReader {
         &'a mut self,
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
-        self.inner.get_metadata(options)
+        let name = Arc::clone(&self.name);
+        let footer = self.inner.get_metadata(options);
+        Box::pin(async move {
+            let footer = footer.await?;
+            let known = check_format(&Path::from(name.as_ref()), &footer);
+            known.map_err(|error| ParquetError::External(Box::new(error)))?;
+            Ok(footer)
+        })
     }
 }

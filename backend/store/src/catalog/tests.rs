@@ -10,6 +10,8 @@ use super::*;
 use crate::parquet_file::{Footers, ReadOptions, read_batches};
 use crate::testing::{DAY, Dice, FaultyStore, LATE_MAX, memory, metrics, noon, open, random_rows, seeds};
 
+mod many_commits;
+
 async fn write(catalog: &Catalog, value: f64) -> WrittenFile {
     let rows = vec![metrics(&[("up", 1, value as i64, value)])];
     catalog.write_file(Table::Metrics, DAY, rows, WriteProfile::Flush, FileTags::default()).await.unwrap()

@@ -14,6 +14,7 @@ use tracing::warn;
 use super::actions::{Line, decode};
 use super::{TableState, checkpoint};
 use crate::error::{Error, Result};
+use crate::objects::check_length;
 use crate::paths::table_root;
 use crate::tables::Table;
 
@@ -214,7 +215,9 @@ impl TableLog {
         if size > LOG_OBJECT_BYTES_MAX {
             return Err(Error::TooLarge { what: key.to_string(), size, limit: LOG_OBJECT_BYTES_MAX });
         }
-        answer.bytes().await.map(Some).map_err(failed)
+        let bytes = answer.bytes().await.map_err(failed)?;
+        check_length(key, &bytes, size)?;
+        Ok(Some(bytes))
     }
 }
 

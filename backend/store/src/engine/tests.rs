@@ -16,13 +16,14 @@ use super::recover::Disks;
 use super::*;
 use crate::parquet_file::{Footers, ReadOptions, read_batches};
 use crate::snapshot::HeadFilter;
-use crate::testing::{FaultyStore, noon};
+use crate::testing::{FaultyStore, Wire, noon};
 use crate::wal::sim::{Rng, SimDisk, seeds};
 
 mod cached;
 mod compacting;
 mod crash;
 mod failing;
+mod faults;
 mod hot;
 mod late;
 mod reading;
@@ -149,8 +150,12 @@ struct Census {
 
 impl Census {
     async fn of(snapshot: &Snapshot) -> Census {
+        Census::try_of(snapshot).await.unwrap()
+    }
+
+    async fn try_of(snapshot: &Snapshot) -> Result<Census> {
         let mut census = Census::default();
-        for batch in rows(snapshot, Table::Metrics).await {
+        for batch in try_rows(snapshot, Table::Metrics).await? {
             let (metrics, values) =
                 (batch["metric"].as_string::<i32>(), batch["value"].as_primitive::<Float64Type>());
             for row in 0..batch.num_rows() {
@@ -160,7 +165,7 @@ impl Census {
         }
         for (table, column) in [(Table::Logs, "body"), (Table::Probes, "result_id")] {
             let of = if table == Table::Logs { &mut census.logs } else { &mut census.probes };
-            for batch in rows(snapshot, table).await {
+            for batch in try_rows(snapshot, table).await? {
                 for text in batch[column].as_string::<i32>().iter().flatten() {
                     *of.entry(text.parse().unwrap()).or_default() += 1;
                 }
@@ -169,18 +174,18 @@ impl Census {
         for (table, of) in
             [(Table::Histograms, &mut census.histograms), (Table::StartTimes, &mut census.starts)]
         {
-            for batch in rows(snapshot, table).await {
+            for batch in try_rows(snapshot, table).await? {
                 for us in batch["start_ts"].as_primitive::<TimestampMicrosecondType>().values() {
                     *of.entry((us / 1_000 - 1) as u64).or_default() += 1;
                 }
             }
         }
-        for batch in rows(snapshot, Table::Exemplars).await {
+        for batch in try_rows(snapshot, Table::Exemplars).await? {
             for number in batch["value"].as_primitive::<Float64Type>().values() {
                 *census.exemplars.entry(*number as u64).or_default() += 1;
             }
         }
-        census
+        Ok(census)
     }
 
     fn tables(&self) -> [&BTreeMap<u64, usize>; 7] {
@@ -205,13 +210,17 @@ impl Census {
 
 /// All rows of a table: those of the head, then those of the files.
 async fn rows(snapshot: &Snapshot, table: Table) -> Vec<RecordBatch> {
-    let mut batches = snapshot.head_batches(table, &HeadFilter::default()).unwrap();
+    try_rows(snapshot, table).await.unwrap()
+}
+
+async fn try_rows(snapshot: &Snapshot, table: Table) -> Result<Vec<RecordBatch>> {
+    let mut batches = snapshot.head_batches(table, &HeadFilter::default())?;
     let footers = Footers::default();
     for file in snapshot.files(table) {
-        let stream = read_batches(snapshot.objects(), &footers, file, &ReadOptions::default()).await.unwrap();
-        batches.extend(stream.try_collect::<Vec<_>>().await.unwrap());
+        let stream = read_batches(snapshot.objects(), &footers, file, &ReadOptions::default()).await?;
+        batches.extend(stream.try_collect::<Vec<_>>().await?);
     }
-    batches
+    Ok(batches)
 }
 
 async fn count(snapshot: &Snapshot, table: Table) -> usize {

@@ -7,12 +7,13 @@
 
 use std::io::Cursor;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
+use futures::FutureExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::{
@@ -62,23 +63,23 @@ impl FrontToBack {
         let (metadata, content) = if whole {
             let bytes = fetch(objects, &file.key, 0..file.size).await?;
             check(file, crc32c::crc32c(&bytes))?;
-            let metadata = reader().parse_and_finish(&bytes);
-            (metadata.map_err(|error| failure(&file.key, error))?, Content::Whole(bytes))
+            (caught(&file.key, || reader().parse_and_finish(&bytes))?, Content::Whole(bytes))
         } else {
             let mut ranges =
                 RangeReader { objects: Arc::clone(objects), key: file.key.clone(), size: file.size };
-            let metadata = reader().load_and_finish(&mut ranges, file.size).await;
-            let metadata = metadata.map_err(|error| failure(&file.key, error))?;
+            let metadata =
+                AssertUnwindSafe(reader().load_and_finish(&mut ranges, file.size)).catch_unwind().await;
+            let metadata = caught(&file.key, || metadata.unwrap_or_else(|panic| resume_unwind(panic)))?;
             let pieces = pieces(file, metadata.row_groups())?;
             (metadata, Content::Pieces(Arc::clone(objects), pieces))
         };
         check_format(&file.key, &metadata)?;
         let metadata = Arc::new(metadata);
         let options = || ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Skip);
-        let footer =
+        let footer = caught(&file.key, || {
             ArrowReaderMetadata::try_new(Arc::clone(&metadata), options().with_schema(Arc::clone(schema)))
                 .or_else(|_| ArrowReaderMetadata::try_new(metadata, options()))
-                .map_err(|error| failure(&file.key, error))?;
+        })?;
         Ok(FrontToBack { file: Arc::clone(file), footer, content })
     }
 
@@ -180,6 +181,14 @@ fn check(file: &DataFile, checksum: u32) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// What `work` makes of a footer, which may be anything as long as its checksum is not known; the parser may panic
+/// on it.
+fn caught<T>(key: &Path, work: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    let done = done.map_err(|_| Error::corrupt(key, "its footer cannot be decoded"))?;
+    done.map_err(|error| failure(key, error))
 }
 
 /// An object store's failure stays one, so that damage can be told from absence.

@@ -29,13 +29,32 @@ fn external(error: object_store::Error) -> ParquetError {
     ParquetError::External(Box::new(error))
 }
 
+/// Fails where an answer has lost its end.
+fn check(range: &Range<u64>, bytes: &Bytes) -> Result<()> {
+    let size = range.end - range.start;
+    if bytes.len() as u64 == size {
+        return Ok(());
+    }
+    Err(ParquetError::EOF(format!("{} bytes came instead of {size}", bytes.len())))
+}
+
 impl AsyncFileReader for RangeReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
-        async move { self.objects.get_range(&self.key, range).await.map_err(external) }.boxed()
+        async move {
+            let bytes = self.objects.get_range(&self.key, range.clone()).await.map_err(external)?;
+            check(&range, &bytes)?;
+            Ok(bytes)
+        }
+        .boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
-        async move { self.objects.get_ranges(&self.key, &ranges).await.map_err(external) }.boxed()
+        async move {
+            let pieces = self.objects.get_ranges(&self.key, &ranges).await.map_err(external)?;
+            ranges.iter().zip(&pieces).try_for_each(|(range, bytes)| check(range, bytes))?;
+            Ok(pieces)
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(

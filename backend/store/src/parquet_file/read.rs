@@ -1,6 +1,7 @@
 //! Files back to rows: chosen columns of the rows that may match, row group by row group.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch, Scalar, StringArray};
@@ -87,7 +88,14 @@ pub async fn read_batches(
     }
     let key = file.key.clone();
     let stream = builder.build().map_err(|error| Error::parquet(&key, error))?;
-    Ok(stream.map(move |batch| batch.map_err(|error| Error::parquet(&key, error))).boxed())
+    // A decoder may panic on damaged pages.
+    let stream = AssertUnwindSafe(stream).catch_unwind();
+    Ok(stream
+        .map(move |decoded| {
+            let batch = decoded.map_err(|_| Error::corrupt(&key, "it cannot be decoded"))?;
+            batch.map_err(|error| Error::parquet(&key, error))
+        })
+        .boxed())
 }
 
 fn read_as(
