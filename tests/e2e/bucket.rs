@@ -15,6 +15,7 @@ use crate::harness::wait::ensure;
 use crate::harness::{Atl, eventually, http, tools};
 
 on_both!(
+    a_question_asked_again_asks_the_bucket_nothing,
     rows_reach_the_bucket_and_are_read_back_without_the_server,
     while_the_bucket_is_away_writes_are_acknowledged_and_arrive_later,
     a_crash_while_the_bucket_is_away_loses_nothing_either,
@@ -58,6 +59,64 @@ async fn rows_reach_the_bucket_and_are_read_back_without_the_server(kind: Kind) 
     assert_eq!(atl.sql("SELECT count(*) FROM probes").await.number(), 20);
     assert_eq!(atl.sql("SELECT count(*) FROM logs").await.number(), 20);
     assert_eq!(atl.sql("SELECT count(*) FROM prom.probe_success").await.number(), 20);
+}
+
+/// A count of `/metrics`; `series` is its name with its labels.
+async fn count(atl: &Atl, series: &str) -> u64 {
+    let page = http::get(&atl.url("/metrics")).await.expect("an answer").text();
+    let value = page.lines().find_map(|line| line.strip_prefix(series)?.trim().parse::<f64>().ok());
+    value.unwrap_or_else(|| panic!("no `{series}` in:\n{page}")) as u64
+}
+
+const REQUESTS: &str = "atl_store_cache_requests_total ";
+const ON_DISK: &str = "atl_store_cache_blocks{tier=\"disk\"} ";
+const IN_MEMORY: &str = "atl_store_cache_blocks{tier=\"memory\"} ";
+
+/// Waits until the cache has that many blocks on disk, written or found.
+async fn wait_for_blocks(atl: &Atl, least: u64) {
+    eventually("the blocks are on disk", Duration::from_secs(30), || async {
+        let there = count(atl, ON_DISK).await;
+        ensure(there >= least, || format!("{there} of {least}"))
+    })
+    .await;
+}
+
+/// Asks in SQL and in PromQL what only the bucket's files can tell.
+async fn ask(atl: &Atl) {
+    assert_eq!(atl.sql("SELECT count(DISTINCT result_id) FROM probes").await.number(), 20);
+    assert_eq!(atl.sql("SELECT count(*) FROM prom.probe_success WHERE value >= 0").await.number(), 20);
+    let question = "/api/v1/query?query=sum(count_over_time(probe_success%5B1d%5D))";
+    let answer = http::get(&atl.url(question)).await.expect("an answer").json();
+    assert_eq!(answer["data"]["result"][0]["value"][1], "20", "{answer}");
+}
+
+async fn a_question_asked_again_asks_the_bucket_nothing(kind: Kind) {
+    let s3 = S3::start(kind).await;
+    let store = format!("{}  hot_window: 0s\n  cache_bytes_max: 64MiB\n", s3.store_config("team/atl"));
+    let mut atl = Atl::start(&format!("{NO_BUILTIN}{}{store}", key_config())).await;
+    let push = Signed::push("one", &sample_push("one", 20));
+    assert_eq!(push.send(&atl.base_url()).await.expect("an answer").status, 200);
+    eventually("the rows are in the bucket", Duration::from_secs(30), || async {
+        let rows = probes_in_bucket(&atl, "team/atl")?;
+        ensure(rows == 20, || format!("{rows} rows"))
+    })
+    .await;
+    atl.stop().await;
+    // As if another process had written the files.
+    std::fs::remove_dir_all(atl.folder().join("atl-data")).expect("data folder goes");
+    atl.start_again().await;
+    ask(&atl).await;
+    let requests = count(&atl, REQUESTS).await;
+    assert!(requests > 0);
+    ask(&atl).await;
+    assert_eq!(count(&atl, REQUESTS).await, requests, "the second time");
+    let blocks = count(&atl, IN_MEMORY).await;
+    wait_for_blocks(&atl, blocks).await;
+    atl.stop().await;
+    atl.start_again().await;
+    wait_for_blocks(&atl, blocks).await;
+    ask(&atl).await;
+    assert_eq!(count(&atl, REQUESTS).await, 0, "after a restart");
 }
 
 async fn while_the_bucket_is_away_writes_are_acknowledged_and_arrive_later(kind: Kind) {

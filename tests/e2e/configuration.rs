@@ -4,7 +4,10 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use crate::harness::atl::NO_BUILTIN;
 use crate::harness::exporter::NodeExporter;
+use crate::harness::process::Process;
+use crate::harness::s3::free_port;
 use crate::harness::wait::ensure;
 use crate::harness::{Atl, eventually, http, tools};
 
@@ -149,4 +152,33 @@ async fn reload_takes_a_good_file_and_keeps_the_old_one_over_a_bad_one() {
     .await;
     let targets = http::get(&atl.url("/api/targets")).await.expect("an answer").json();
     assert_eq!(jobs(targets), ["second"]);
+}
+
+#[tokio::test]
+async fn while_it_starts_it_says_what_it_waits_for() {
+    // A bucket server that takes connections and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = silent.local_addr().expect("an address");
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let config = format!(
+        "{NO_BUILTIN}store:\n  url: s3://bucket/prefix\n  endpoint: http://{endpoint}\n  access_key_id: a\n  \
+         secret_access_key: b\n"
+    );
+    std::fs::write(folder.path().join("atl.yaml"), config).expect("configuration is written");
+    let listen = format!("127.0.0.1:{}", free_port());
+    let mut command = Command::new(tools::atl_binary());
+    command.current_dir(folder.path()).args(["serve", "--listen", &listen, "--config", "atl.yaml"]);
+    let mut atl = Process::spawn("atl", command, &folder.path().join("atl.log"));
+    let url = format!("http://{listen}/-/ready");
+    eventually("it says that it starts", Duration::from_secs(20), || async {
+        let answer = http::get(&url).await.map_err(|error| error.to_string())?;
+        ensure(answer.status == 503 && answer.text().starts_with("starting: "), || answer.text())
+    })
+    .await;
+    let healthy = http::get(&format!("http://{listen}/-/healthy")).await.expect("an answer");
+    assert_eq!(healthy.status, 200);
+    let query = http::get(&format!("http://{listen}/api/v1/query?query=up")).await.expect("an answer");
+    assert_eq!(query.status, 503);
+    assert_eq!(query.json()["errorType"], "unavailable");
+    atl.kill9();
 }

@@ -1,7 +1,12 @@
 //! Remote write and remote read: other Prometheus-like programs push and read, honest ones and hostile ones.
 
+use std::sync::Arc;
+
 use codecs::remote_write::{encode_v1, encode_v2};
-use model::{Batch, Labels, Point, stale_nan};
+use model::{
+    Batch, BucketSpan, Buckets, Exemplar, HistogramPoint, Labels, NativeHistogram, Point, StartTime,
+    stale_nan,
+};
 use serde_json::json;
 
 use crate::harness::Atl;
@@ -10,9 +15,9 @@ use crate::harness::http::{self, Answer};
 use crate::harness::wait::now_ms;
 
 const V1: &str = "application/x-protobuf";
-const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+pub(crate) const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 
-async fn push(atl: &Atl, content_type: &str, body: Vec<u8>) -> Answer {
+pub(crate) async fn push(atl: &Atl, content_type: &str, body: Vec<u8>) -> Answer {
     let request = http::client()
         .post(atl.url("/api/v1/write"))
         .header("content-type", content_type)
@@ -141,4 +146,106 @@ async fn remote_read_gives_samples_as_they_are_stored() {
     assert!(!has(3.0f64.to_bits()), "and none beyond");
     let broken = http::client().post(atl.url("/api/v1/read")).body(vec![9u8, 9, 9]);
     assert_eq!(http::send(broken).await.expect("an answer").status, 400);
+}
+
+/// Three histograms of one series with an exemplar each, and a counter whose start is known.
+pub(crate) fn histograms(version: &str, now: i64) -> Batch {
+    let mut batch = Batch::new("test");
+    let labels = |name: &str| Labels::from_pairs([("__name__", name), ("job", "push"), ("version", version)]);
+    for (i, timestamp_ms) in (0..3).map(|i| (i, now - 60_000 + i * 10_000)) {
+        let counts = vec![4.0 * (i + 1) as f64, 0.0, 6.0 * (i + 1) as f64];
+        let spans = vec![BucketSpan { offset: -1, length: 1 }, BucketSpan { offset: 2, length: 2 }];
+        let count: f64 = counts.iter().sum();
+        let positive = Buckets { spans, counts };
+        let histogram =
+            Arc::new(NativeHistogram { schema: 2, count, sum: count * 3.0, positive, ..Default::default() });
+        let (labels, total) = (labels("latency_seconds"), labels("pushed_total"));
+        let exemplar_labels = Labels::from_pairs([("trace_id", format!("{version}{i}"))]);
+        let (series, value) = (labels.clone(), 0.5 * i as f64);
+        batch.exemplars.push(Exemplar { labels: series, exemplar_labels, timestamp_ms, value });
+        batch.histograms.push(HistogramPoint { labels, timestamp_ms, start_ms: 0, histogram });
+        batch.starts.push(StartTime { labels: total.clone(), timestamp_ms, start_ms: now - 90_000 });
+        batch.points.push(Point { labels: total, timestamp_ms, value: i as f64 });
+    }
+    batch
+}
+
+async fn get(atl: &Atl, path: &str) -> serde_json::Value {
+    http::get(&atl.url(path)).await.expect("an answer").json()
+}
+
+#[tokio::test]
+async fn native_histograms_and_exemplars_are_stored_and_come_back() {
+    let mut atl = Atl::start(NO_BUILTIN).await;
+    let now = now_ms();
+    let answer = push(&atl, V1, encode_v1(&histograms("1", now)).expect("small")).await;
+    assert_eq!((answer.status, answer.body.len()), (204, 0), "{}", answer.text());
+    for _ in 0..2 {
+        // The second time as after a lost answer.
+        let answer = push(&atl, V2, encode_v2(&histograms("2", now)).expect("small")).await;
+        assert_eq!(answer.status, 204, "{}", answer.text());
+        for (header, count) in [("samples", "3"), ("histograms", "3"), ("exemplars", "3")] {
+            let header = format!("x-prometheus-remote-write-{header}-written");
+            assert_eq!(answer.header(&header), count, "{header}");
+        }
+    }
+    // A histogram that makes no sense is refused by name, the sound one beside it is kept.
+    let mut odd = histograms("3", now);
+    Arc::make_mut(&mut odd.histograms[1].histogram).positive.counts[0] = -1.0;
+    let answer = push(&atl, V2, encode_v2(&odd).expect("small")).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("negative count of observations"), "{}", answer.text());
+    assert_eq!(answer.header("x-prometheus-remote-write-histograms-written"), "2");
+    atl.kill9();
+    atl.start_again().await;
+    for place in ["the log", "files"] {
+        for (table, rows) in [("histograms", 8), ("exemplars", 9), ("start_times", 6)] {
+            let count = atl.count(&format!("SELECT count(*) FROM {table}")).await;
+            assert_eq!(count, Ok(rows), "{table} from {place}");
+        }
+        let query = "/api/v1/query?query=sum(histogram_count(last_over_time(latency_seconds%5B5m%5D)))";
+        assert_eq!(get(&atl, query).await["data"]["result"][0]["value"][1], "90", "from {place}");
+        let query = "/api/v1/query?query=last_over_time(latency_seconds%7Bversion=%222%22%7D%5B5m%5D)";
+        let found = get(&atl, query).await["data"]["result"][0]["histogram"][1].clone();
+        assert_eq!((&found["count"], &found["sum"]), (&json!("30"), &json!("90")), "from {place}");
+        assert_eq!(found["buckets"].as_array().map(Vec::len), Some(2), "{found}");
+        let path = format!(
+            "/api/v1/query_exemplars?query=rate(latency_seconds%7Bversion=~%221%7C2%22%7D%5B5m%5D)&start={}&end={}",
+            (now - 55_000) / 1_000,
+            now / 1_000
+        );
+        let exemplars = get(&atl, &path).await["data"].clone();
+        let series = exemplars.as_array().expect("a list");
+        assert_eq!(series.len(), 2, "from {place}: {exemplars}");
+        for (series, version) in series.iter().zip(["1", "2"]) {
+            assert_eq!(series["seriesLabels"]["__name__"], "latency_seconds");
+            assert_eq!(series["seriesLabels"]["version"], version);
+            let found = series["exemplars"].as_array().expect("a list");
+            assert_eq!(found.len(), 2, "of the last two times: {exemplars}");
+            assert_eq!(found[0]["labels"], json!({"trace_id": format!("{version}1")}));
+            assert_eq!(found[0]["value"], "0.5");
+            let seconds = found[0]["timestamp"].as_f64().expect("a number");
+            assert!((seconds * 1_000.0 - (now - 50_000) as f64).abs() < 1.0, "{seconds}");
+        }
+        // Remote read carries them in a field of their own.
+        let matcher = [&[0x12, 8][..], b"__name__", &[0x1a, 15], b"latency_seconds"].concat();
+        let mut query = vec![0x10];
+        let mut end = now.unsigned_abs();
+        while end >= 0x80 {
+            query.push(end as u8 | 0x80);
+            end >>= 7;
+        }
+        query.extend([end as u8, 0x1a, matcher.len() as u8]);
+        query.extend(matcher);
+        let body = literal(&[&[0x0a, query.len() as u8][..], &query].concat());
+        let request = http::client().post(atl.url("/api/v1/read")).body(body);
+        let answer = http::send(request).await.expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let body = snap::raw::Decoder::new().decompress_vec(&answer.body).expect("snappy");
+        // Field 2 of a histogram: its count as a double.
+        let count = [&[0x11][..], &30f64.to_le_bytes()].concat();
+        assert!(body.windows(9).any(|window| window == count), "from {place}");
+        atl.stop().await;
+        atl.start_again().await;
+    }
 }

@@ -305,7 +305,9 @@ async fn catalog_status_and_objects_tell_what_is_there() {
         tables.map(|table| table["name"].as_str().expect("a name").to_owned()).collect()
     };
     let public = names(&schema("public"));
-    for table in ["metrics", "series", "logs", "log_streams", "probes"] {
+    for table in
+        ["metrics", "series", "logs", "log_streams", "probes", "histograms", "start_times", "exemplars"]
+    {
         assert!(public.iter().any(|name| name == table), "{table} is not in {public:?}");
     }
     assert!(names(&schema("prom")).iter().any(|name| name == "probe_success"));

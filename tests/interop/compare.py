@@ -19,7 +19,7 @@ import pyarrow
 import pyarrow.ipc
 
 LABEL_TABLES = ("series", "log_streams")
-TABLES = ("metrics", "series", "logs", "log_streams", "probes")
+TABLES = ("metrics", "series", "logs", "log_streams", "probes", "histograms", "start_times", "exemplars")
 
 
 def ours(base_url, table):
@@ -62,8 +62,10 @@ def canonical(value):
         return value.astimezone(datetime.timezone.utc).replace(tzinfo=None).isoformat()
     if isinstance(value, dict):
         return tuple(sorted(value.items()))
-    if isinstance(value, list):  # a map, as pyarrow gives it
+    if isinstance(value, list) and value and isinstance(value[0], tuple):  # a map, as pyarrow gives it
         return tuple(sorted(value))
+    if isinstance(value, list):
+        return tuple(canonical(element) for element in value)
     return value
 
 

@@ -9,7 +9,7 @@ readonly MINIO_MODULE="github.com/minio/minio"
 readonly MINIO_VERSION="v0.0.0-20260212201848-7aac2a2c5b7c"
 readonly CARGO_DENY_VERSION="0.20.2"
 readonly CARGO_FUZZ_VERSION="0.13.2"
-readonly DEBIAN_INSTALLED=(ca-certificates chromium curl libssl-dev openssl pkg-config procps python3 python3-venv)
+readonly DEBIAN_INSTALLED=(ca-certificates chromium curl gcc libc6-dev libssl-dev make openssl pkg-config procps python3 python3-venv)
 readonly DEBIAN_UNPACKED=(nginx prometheus-node-exporter prometheus)
 readonly PYTHON_PACKAGES=(
   duckdb==1.5.5 duckdb-extensions==1.5.5 duckdb-extension-delta==1.5.5 duckdb-extension-httpfs==1.5.5

@@ -50,6 +50,8 @@ pub struct ReadRequest {
     pub queries: Vec<Query>,
     /// Form of the answer: the first one the client accepts that there is.
     pub response_type: ResponseType,
+    /// Whether the client accepts [`ResponseType::Samples`], which alone carries native histograms.
+    pub samples_accepted: bool,
 }
 
 /// One question for series.
@@ -146,6 +148,7 @@ pub fn decode(body: &[u8]) -> Result<ReadRequest, Error> {
             _ => {}
         }
     }
+    request.samples_accepted = accepted.is_empty() || accepted.contains(&0);
     if !accepted.is_empty() {
         let known = accepted.iter().find_map(|kind| match kind {
             0 => Some(ResponseType::Samples),

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hashbrown::HashTable;
-use model::Point;
+use model::{Exemplar, HistogramPoint, Labels, Point};
 use process::limits::{Reason, Rejections};
 
 /// Length of a window of time.
@@ -67,11 +67,11 @@ impl ActiveSeries {
         ActiveSeries { per_source_max, total_max, sources: Mutex::default(), total: AtomicUsize::new(0) }
     }
 
-    /// Removes the points of series that `source` may not add; notes the others.
-    pub(crate) fn admit(
+    /// Removes the points, histograms or exemplars of series that `source` may not add; notes the others.
+    pub(crate) fn admit<T: OfSeries>(
         &self,
         source: &str,
-        points: &mut Vec<Point>,
+        points: &mut Vec<T>,
         now_ms: i64,
         rejections: &mut Rejections,
     ) {
@@ -81,7 +81,7 @@ impl ActiveSeries {
         let entry = self.source(source, now_ms);
         let mut entry = lock(&entry);
         let refused = entry.refused;
-        points.retain(|point| match self.verdict(&mut entry, print(point)) {
+        points.retain(|point| match self.verdict(&mut entry, print(point.series())) {
             Ok(()) => true,
             Err(reason) => {
                 rejections.add(reason, 1);
@@ -187,8 +187,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn print(point: &Point) -> u32 {
-    (point.labels.hash64() >> 32) as u32
+/// A row that belongs to a series.
+pub(crate) trait OfSeries {
+    /// The series' labels.
+    fn series(&self) -> &Labels;
+}
+
+impl OfSeries for Point {
+    fn series(&self) -> &Labels {
+        &self.labels
+    }
+}
+
+impl OfSeries for HistogramPoint {
+    fn series(&self) -> &Labels {
+        &self.labels
+    }
+}
+
+impl OfSeries for Exemplar {
+    fn series(&self) -> &Labels {
+        &self.labels
+    }
+}
+
+fn print(series: &Labels) -> u32 {
+    (series.hash64() >> 32) as u32
 }
 
 /// A set of 32-bit prints, five bytes a place.

@@ -10,6 +10,8 @@ const WINDOW_SECONDS: usize = 60;
 #[derive(Debug, Default)]
 pub struct Counters {
     points: AtomicU64,
+    histograms: AtomicU64,
+    exemplars: AtomicU64,
     log_entries: AtomicU64,
     probe_results: AtomicU64,
     batches: AtomicU64,
@@ -17,6 +19,16 @@ pub struct Counters {
     rejected: AtomicU64,
     refused_batches: AtomicU64,
     window: Mutex<Window>,
+}
+
+/// How many rows of each kind one batch stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) points: usize,
+    pub(crate) histograms: usize,
+    pub(crate) exemplars: usize,
+    pub(crate) log_entries: usize,
+    pub(crate) probe_results: usize,
 }
 
 /// Points and log entries a second, in a ring of seconds.
@@ -70,6 +82,10 @@ fn slot(second: i64) -> usize {
 pub struct CountersSnapshot {
     /// Metric points acknowledged since start.
     pub points_total: u64,
+    /// Native histograms acknowledged since start.
+    pub histograms_total: u64,
+    /// Exemplars acknowledged since start.
+    pub exemplars_total: u64,
     /// Points a second over the last minute.
     pub points_per_second: f64,
     /// Log entries acknowledged since start.
@@ -89,8 +105,11 @@ pub struct CountersSnapshot {
 }
 
 impl Counters {
-    pub(crate) fn stored(&self, points: usize, log_entries: usize, probe_results: usize, now_ms: i64) {
+    pub(crate) fn stored(&self, stored: &Stored, now_ms: i64) {
+        let Stored { points, histograms, exemplars, log_entries, probe_results } = *stored;
         self.points.fetch_add(points as u64, Ordering::Relaxed);
+        self.histograms.fetch_add(histograms as u64, Ordering::Relaxed);
+        self.exemplars.fetch_add(exemplars as u64, Ordering::Relaxed);
         self.log_entries.fetch_add(log_entries as u64, Ordering::Relaxed);
         self.probe_results.fetch_add(probe_results as u64, Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
@@ -119,6 +138,8 @@ impl Counters {
         let (points_per_second, log_entries_per_second) = self.rates(now_ms);
         CountersSnapshot {
             points_total: self.points.load(Ordering::Relaxed),
+            histograms_total: self.histograms.load(Ordering::Relaxed),
+            exemplars_total: self.exemplars.load(Ordering::Relaxed),
             points_per_second,
             log_entries_total: self.log_entries.load(Ordering::Relaxed),
             log_entries_per_second,
@@ -149,7 +170,7 @@ mod tests {
     #[test]
     fn rate_is_over_the_last_minute_only() {
         let counters = Counters::default();
-        counters.stored(600, 60, 0, 1_000_000);
+        counters.stored(&Stored { points: 600, log_entries: 60, ..Stored::default() }, 1_000_000);
         assert_eq!(counters.snapshot(1_000_000).points_per_second, 600.0);
         assert_eq!(counters.snapshot(1_059_000).points_per_second, 10.0);
         assert_eq!(counters.snapshot(1_059_000).log_entries_per_second, 1.0);
@@ -160,8 +181,8 @@ mod tests {
     #[test]
     fn a_clock_that_jumps_back_does_not_panic() {
         let counters = Counters::default();
-        counters.stored(1, 0, 0, 5_000_000);
-        counters.stored(1, 0, 0, 1_000_000);
+        counters.stored(&Stored { points: 1, ..Stored::default() }, 5_000_000);
+        counters.stored(&Stored { points: 1, ..Stored::default() }, 1_000_000);
         assert_eq!(counters.snapshot(1_000_000).points_total, 2);
     }
 }

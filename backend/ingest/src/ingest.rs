@@ -1,5 +1,6 @@
 //! Admission, limits and the hand-over to the store.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::active_series::{ActiveSeries, SourceSeries};
-use crate::counters::Counters;
+use crate::counters::{Counters, Stored};
 
 /// Batches that may wait for the store at once; more are told to come back.
 const IN_FLIGHT_BATCHES_MAX: usize = 1024;
@@ -22,6 +23,10 @@ pub enum Receipt {
     Stored {
         /// Metric points stored, derived `probe_*` points included.
         points: usize,
+        /// Native histograms stored.
+        histograms: usize,
+        /// Exemplars stored.
+        exemplars: usize,
         /// Log entries stored.
         log_entries: usize,
         /// Probe results stored.
@@ -83,14 +88,26 @@ impl Ingest {
         for result in &batch.probes {
             batch.points.extend(process::probe_metrics::points(result));
         }
-        self.active.admit(&batch.source, &mut batch.points, now_ms, &mut rejections);
+        let Batch { source, points, histograms, exemplars, .. } = &mut batch;
+        self.active.admit(source, points, now_ms, &mut rejections);
+        self.active.admit(source, histograms, now_ms, &mut rejections);
+        self.active.admit(source, exemplars, now_ms, &mut rejections);
+        if rejections.lost() > 0 {
+            drop_lone_starts(&mut batch);
+        }
         self.counters.rejected(rejections.lost());
-        let (points, log_entries, probe_results) =
-            (batch.points.len(), batch.log_entries(), batch.probes.len());
+        let stored = Stored {
+            points: batch.points.len(),
+            histograms: batch.histograms.len(),
+            exemplars: batch.exemplars.len(),
+            log_entries: batch.log_entries(),
+            probe_results: batch.probes.len(),
+        };
         match self.store.append(batch).await {
             Ok(Appended::Stored { .. }) => {
-                self.counters.stored(points, log_entries, probe_results, self.clock.now_ms());
-                Ok(Receipt::Stored { points, log_entries, probe_results, rejections })
+                self.counters.stored(&stored, self.clock.now_ms());
+                let Stored { points, histograms, exemplars, log_entries, probe_results } = stored;
+                Ok(Receipt::Stored { points, histograms, exemplars, log_entries, probe_results, rejections })
             }
             Ok(Appended::Duplicate) => {
                 self.counters.duplicate();
@@ -112,6 +129,16 @@ impl Ingest {
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
+}
+
+/// Drops start times whose sample was refused.
+fn drop_lone_starts(batch: &mut Batch) {
+    if batch.starts.is_empty() {
+        return;
+    }
+    let samples: HashSet<(u64, i64)> =
+        batch.points.iter().map(|point| (point.labels.hash64(), point.timestamp_ms)).collect();
+    batch.starts.retain(|start| samples.contains(&(start.labels.hash64(), start.timestamp_ms)));
 }
 
 #[cfg(test)]

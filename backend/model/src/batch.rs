@@ -1,6 +1,6 @@
 //! What one writer hands over at once; stored whole or not at all.
 
-use crate::{Exemplar, HistogramPoint, LogStream, MetricMetadata, Point, ProbeResult};
+use crate::{Exemplar, HistogramPoint, Labels, LogStream, MetricMetadata, Point, ProbeResult, StartTime};
 
 /// Everything one write carries.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Batch {
     pub points: Vec<Point>,
     /// Native histograms.
     pub histograms: Vec<HistogramPoint>,
+    /// When counting began, for those of `points` of which that is known.
+    pub starts: Vec<StartTime>,
     /// Exemplars.
     pub exemplars: Vec<Exemplar>,
     /// Metric families told of by the source.
@@ -33,6 +35,7 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.points.is_empty()
             && self.histograms.is_empty()
+            && self.starts.is_empty()
             && self.exemplars.is_empty()
             && self.log_streams.iter().all(|s| s.entries.is_empty())
             && self.probes.is_empty()
@@ -45,7 +48,15 @@ impl Batch {
 
     /// Rows this batch adds to the tables.
     pub fn rows(&self) -> usize {
-        let metrics = self.points.len() + self.histograms.len() + self.exemplars.len();
-        metrics + self.log_entries() + self.probes.len()
+        self.series().count() + self.log_entries() + self.probes.len()
+    }
+
+    /// The series of every point, histogram, start time and exemplar, in this order of kinds and within each in
+    /// the order of the batch.
+    pub fn series(&self) -> impl Iterator<Item = &Labels> {
+        let points = self.points.iter().map(|point| &point.labels);
+        let histograms = self.histograms.iter().map(|point| &point.labels);
+        let starts = self.starts.iter().map(|start| &start.labels);
+        points.chain(histograms).chain(starts).chain(self.exemplars.iter().map(|exemplar| &exemplar.labels))
     }
 }

@@ -158,6 +158,11 @@ impl Labels {
         builder.build()
     }
 
+    /// Whether another clone of this set is in use: this one then costs a pointer.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Bytes this set occupies on the heap, for the memory ledger.
     pub fn heap_bytes(&self) -> usize {
         self.0.text.len() + self.0.ends.len() * 4 + size_of::<Inner>() + 16

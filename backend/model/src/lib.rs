@@ -21,5 +21,7 @@ pub use histogram::{
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use log::{LogEntry, LogStream, Severity};
 pub use matcher::{MatchOp, Matcher, MatcherError, Pattern, Rest};
-pub use metric::{Exemplar, MetricKind, MetricMetadata, Point, STALE_NAN_BITS, is_stale, stale_nan};
+pub use metric::{
+    Exemplar, MetricKind, MetricMetadata, Point, STALE_NAN_BITS, StartTime, is_stale, stale_nan,
+};
 pub use probe::{ProbePhases, ProbeResult};

@@ -28,6 +28,17 @@ pub struct Point {
     pub value: f64,
 }
 
+/// When counting began for one float sample of one series; histograms carry theirs themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartTime {
+    /// The series, metric name included.
+    pub labels: Labels,
+    /// The sample's time, milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
+    /// When counting began, milliseconds since the Unix epoch; not 0, which stands for "not told".
+    pub start_ms: i64,
+}
+
 /// One observation that stands for many, often with the trace it came from.
 #[derive(Clone, Debug)]
 pub struct Exemplar {

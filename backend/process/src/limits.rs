@@ -23,7 +23,7 @@ pub struct Limits {
     pub label_name_bytes_max: usize,
     /// Length of a label value.
     pub label_value_bytes_max: usize,
-    /// Points one batch may carry; those beyond are refused.
+    /// Points one batch may carry, and as many histograms and as many exemplars; those beyond are refused.
     pub points_max: usize,
     /// Log entries one batch may carry; those beyond are refused.
     pub log_entries_max: usize,
@@ -76,6 +76,8 @@ pub enum Reason {
     BatchTooLarge,
     /// The timestamp lies too far in the future.
     TooFarInFuture,
+    /// A native histogram whose parts do not fit together.
+    HistogramInvalid,
     /// The timestamp does not fit the tables (years −290,000 to 290,000).
     TimestampOutOfRange,
     /// A point of a series that is new, and the source has as many as it may have.
@@ -98,6 +100,7 @@ impl Reason {
             Reason::NameMissing => "name_missing",
             Reason::BatchTooLarge => "batch_too_large",
             Reason::TooFarInFuture => "too_far_in_future",
+            Reason::HistogramInvalid => "histogram_invalid",
             Reason::TimestampOutOfRange => "timestamp_out_of_range",
             Reason::SeriesPerSource => "series_per_source",
             Reason::SeriesTotal => "series_total",
@@ -163,13 +166,30 @@ pub fn enforce(limits: &Limits, mut batch: Batch, now_ms: i64) -> (Batch, Reject
     let future_ms = i64::try_from(limits.future_max.as_millis()).unwrap_or(i64::MAX);
     let latest_ms = now_ms.saturating_add(future_ms);
 
+    let check_sample = |labels: &Labels, timestamp_ms: i64| {
+        let name = if labels.name().is_empty() { Err(Reason::NameMissing) } else { Ok(()) };
+        name.and_then(|()| check_labels(limits, labels)).and_then(|()| check_time(timestamp_ms, latest_ms))
+    };
     cut_to(&mut batch.points, limits.points_max, &mut rejections);
-    batch.points.retain(|point| {
-        let name = if point.labels.name().is_empty() { Err(Reason::NameMissing) } else { Ok(()) };
-        let verdict = name
-            .and_then(|()| check_labels(limits, &point.labels))
-            .and_then(|()| check_time(point.timestamp_ms, latest_ms));
+    batch.points.retain(|point| kept(check_sample(&point.labels, point.timestamp_ms), 1, &mut rejections));
+    cut_to(&mut batch.histograms, limits.points_max, &mut rejections);
+    batch.histograms.retain_mut(|point| {
+        if !is_start(point.start_ms, point.timestamp_ms) {
+            point.start_ms = 0;
+        }
+        let sound = point.histogram.check().map_err(|_| Reason::HistogramInvalid);
+        let verdict = check_sample(&point.labels, point.timestamp_ms).and(sound);
         kept(verdict, 1, &mut rejections)
+    });
+    cut_to(&mut batch.exemplars, limits.points_max, &mut rejections);
+    batch.exemplars.retain(|exemplar| {
+        let own = check_labels(limits, &exemplar.exemplar_labels);
+        kept(check_sample(&exemplar.labels, exemplar.timestamp_ms).and(own), 1, &mut rejections)
+    });
+    // Not rows of their own to their sender: one without its sample is of no use, whatever the reason.
+    batch.starts.retain(|start| {
+        is_start(start.start_ms, start.timestamp_ms)
+            && check_sample(&start.labels, start.timestamp_ms).is_ok()
     });
 
     let mut room = limits.log_entries_max;
@@ -224,6 +244,11 @@ fn check_time(timestamp_ms: i64, latest_ms: i64) -> Result<(), Reason> {
         return Err(Reason::TooFarInFuture);
     }
     if timestamp_ms < -RANGE_MS { Err(Reason::TimestampOutOfRange) } else { Ok(()) }
+}
+
+/// Whether counting can have begun at `start_ms` for a sample at `timestamp_ms`; what else is sent means "not told".
+fn is_start(start_ms: i64, timestamp_ms: i64) -> bool {
+    0 < start_ms && start_ms <= timestamp_ms
 }
 
 fn trim(limits: &Limits, entry: &mut LogEntry, rejections: &mut Rejections) {

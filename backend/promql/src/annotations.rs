@@ -84,6 +84,13 @@ impl Annotations {
         }
     }
 
+    /// These notes at another place: what stood at `from` of the query stands at `to`.
+    pub(crate) fn moved(self, from: usize, to: usize) -> Annotations {
+        let place = |start: usize| (start + to).saturating_sub(from);
+        let notes = self.notes.into_iter();
+        Annotations { notes: notes.map(|((note, start), fix)| ((note, place(start)), fix)).collect() }
+    }
+
     /// The texts of one level with their places in `query`, at most `max` of them; how many more there are is
     /// told in a last line.
     pub fn texts(&self, level: Level, query: &str, max: usize) -> Vec<String> {

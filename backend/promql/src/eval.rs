@@ -2,6 +2,7 @@
 //! limits; goes out: series on the plan's grid, with notes. Knows nothing of text, wire formats or clocks.
 
 use std::cell::{OnceCell, RefCell};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,12 +19,15 @@ mod aggregate;
 mod answer;
 mod binary;
 mod call;
+mod chunks;
 mod histogram_call;
 mod info;
 mod labels;
+mod mapping;
 mod parallel;
 mod range;
 mod selector;
+mod shared;
 mod sort;
 
 pub(crate) use answer::answer;
@@ -65,6 +69,8 @@ pub(crate) struct Context<'a> {
     notes: RefCell<Annotations>,
     /// Samples held by results of nodes.
     samples: AtomicUsize,
+    /// Results that will be needed again.
+    shared: RefCell<shared::Shared>,
 }
 
 impl<'a> Context<'a> {
@@ -77,7 +83,8 @@ impl<'a> Context<'a> {
     ) -> Context<'a> {
         let fetched = plan.selections.iter().map(|_| OnceCell::new()).collect();
         let (notes, samples) = (RefCell::default(), AtomicUsize::new(0));
-        Context { plan, settings, range_query, source, interrupt, fetched, notes, samples }
+        let shared = RefCell::default();
+        Context { plan, settings, range_query, source, interrupt, fetched, notes, samples, shared }
     }
 
     /// The notes made so far.
@@ -99,15 +106,64 @@ impl<'a> Context<'a> {
         }
         Ok(cell.get().map_or(&[], Vec::as_slice))
     }
+
+    fn is_streamed(&self, selection: usize) -> bool {
+        self.source.is_streamed(&self.plan.selections[selection])
+    }
+
+    /// Hands the series of a selection to `take`, some at a time where the source wants it so.
+    fn each_series_chunk(
+        &self,
+        selection: usize,
+        take: &mut dyn FnMut(&[Arc<SeriesData>]) -> Result<()>,
+    ) -> Result<()> {
+        if !self.is_streamed(selection) {
+            return take(self.series(selection)?);
+        }
+        let mut failure = None;
+        let read = self.source.for_each_chunk(&self.plan.selections[selection], &mut |series| match self
+            .check_interrupt()
+            .and_then(|()| take(&series))
+        {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        });
+        failure.map_or_else(|| read.map_err(Error::Source), Err)
+    }
+
+    /// Samples held now.
+    fn held(&self) -> usize {
+        self.samples.load(Ordering::Relaxed).saturating_add(self.shared.borrow().samples())
+    }
+
+    /// Sets how many samples the results of nodes hold, or fails where that is too many.
+    fn set_held(&self, samples: usize) -> Result<()> {
+        self.samples.store(samples, Ordering::Relaxed);
+        if self.held() > self.settings.samples_max { Err(Error::TooManySamples) } else { Ok(()) }
+    }
 }
 
 /// What a node evaluates to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Evaluated {
     /// One float a step.
     Scalar(Vec<f64>),
     Text(String),
     Vector(Vec<StepSeries>),
+}
+
+impl Evaluated {
+    /// What it counts as against the sample limit.
+    fn samples(&self) -> usize {
+        match self {
+            Evaluated::Scalar(values) => values.len(),
+            Evaluated::Text(_) => 0,
+            Evaluated::Vector(series) => series.iter().map(StepSeries::samples).sum(),
+        }
+    }
 }
 
 /// Evaluates nodes over a grid.
@@ -122,15 +178,24 @@ impl<'a> Evaluator<'a> {
         Evaluator { grid, ..self }
     }
 
-    /// Evaluates a node. What is the same at all steps is computed once.
+    /// Evaluates a node. What is the same at all steps is computed once, and so is what the query says twice.
     fn eval(self, node: &Node) -> Result<Evaluated> {
         self.context.check_interrupt()?;
+        match node.shared {
+            Some(id) => self.eval_shared(node, id),
+            None => self.eval_unshared(node),
+        }
+    }
+
+    fn eval_unshared(self, node: &Node) -> Result<Evaluated> {
         let before = self.context.samples.load(Ordering::Relaxed);
         let evaluated = if self.grid.steps == 0 {
             nothing(node)
         } else if node.step_invariant && self.grid.steps > 1 {
             let once = self.over(Grid::instant(self.grid.start_ms)).eval_node(node)?;
             repeat(once, self.grid.steps)
+        } else if self.streams(node) {
+            Evaluated::Vector(self.collected(|take| self.each_chunk(node, take))?)
         } else {
             self.eval_node(node)?
         };
@@ -143,7 +208,9 @@ impl<'a> Evaluator<'a> {
         match &node.kind {
             NodeKind::Number(value) => Ok(Evaluated::Scalar(vec![*value; self.grid.steps])),
             NodeKind::Text(text) => Ok(Evaluated::Text(text.clone())),
-            NodeKind::Selector(selector) => self.selector(selector, node.span).map(Evaluated::Vector),
+            NodeKind::Selector(selector) => {
+                self.collected(|take| self.selector(selector, node.span, take)).map(Evaluated::Vector)
+            }
             NodeKind::Call { function, args } => self.call(node, function, args),
             NodeKind::Info(info) => self.info(info).map(Evaluated::Vector),
             NodeKind::Aggregate(aggregate) => self.aggregate(aggregate, node.span).map(Evaluated::Vector),
@@ -170,14 +237,8 @@ impl<'a> Evaluator<'a> {
 
     /// Counts the samples of a node's result in place of those its operands held.
     fn hold(self, before: usize, evaluated: &Evaluated) -> Result<()> {
-        let samples: usize = match evaluated {
-            Evaluated::Scalar(values) => values.len(),
-            Evaluated::Text(_) => 0,
-            Evaluated::Vector(series) => series.iter().map(StepSeries::samples).sum(),
-        };
-        let held = before.saturating_add(samples);
-        self.context.samples.store(held, Ordering::Relaxed);
-        if held > self.context.settings.samples_max { Err(Error::TooManySamples) } else { Ok(()) }
+        let samples = evaluated.samples();
+        self.context.set_held(before.saturating_add(samples))
     }
 
     /// Drops names at once where that is not left to the end of the query.
@@ -237,14 +298,18 @@ fn negated(evaluated: Evaluated) -> Evaluated {
         }
         Evaluated::Text(text) => Evaluated::Text(text),
         Evaluated::Vector(mut series) => {
-            for series in &mut series {
-                series.drop_name = true;
-                map_floats(&mut series.floats, |value| -value);
-                for (_, histogram) in &mut series.histograms {
-                    Arc::make_mut(histogram).multiply(-1.0);
-                }
-            }
+            negate(&mut series);
             Evaluated::Vector(series)
+        }
+    }
+}
+
+fn negate(series: &mut [StepSeries]) {
+    for series in series {
+        series.drop_name = true;
+        map_floats(&mut series.floats, |value| -value);
+        for (_, histogram) in &mut series.histograms {
+            Arc::make_mut(histogram).multiply(-1.0);
         }
     }
 }

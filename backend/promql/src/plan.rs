@@ -14,6 +14,7 @@ use crate::source::Selection;
 
 mod build;
 mod duration;
+mod repeats;
 
 pub(crate) use build::{PlanOptions, plan};
 
@@ -32,6 +33,15 @@ pub(crate) struct Node {
     pub(crate) span: Span,
     /// True where the value is the same at all steps: it is computed once.
     pub(crate) step_invariant: bool,
+    /// Set where the query says the same thing more than once.
+    pub(crate) shared: Option<SharedId>,
+}
+
+/// Equal nodes have equal ids; `uses` is how often the query says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SharedId {
+    pub(crate) id: usize,
+    pub(crate) uses: usize,
 }
 
 #[derive(Debug)]

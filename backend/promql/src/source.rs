@@ -2,6 +2,7 @@
 //! Fetching may happen inside `select`, or before: [`crate::PreparedQuery::selections`] lists what a query will
 //! ask for, so that an asynchronous caller fetches first and evaluates over [`Prefetched`] data.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use model::{Labels, Matcher};
@@ -65,6 +66,24 @@ pub struct Selection {
 pub trait SeriesSource: Sync {
     /// All series with samples in the selection's time that satisfy its matchers, no series twice.
     fn select(&self, selection: &Selection) -> Result<Vec<Arc<SeriesData>>, SourceError>;
+
+    /// Whether the selection's series are better not held all at once: the engine then asks for them with
+    /// [`SeriesSource::for_each_chunk`] wherever it can do with some at a time, maybe more than once.
+    fn is_streamed(&self, selection: &Selection) -> bool {
+        let _ = selection;
+        false
+    }
+
+    /// Hands what [`SeriesSource::select`] gives to `take`, some series at a time, in the same order. `take`
+    /// keeps none of them; where it breaks, nothing more is handed to it, and that is no failure.
+    fn for_each_chunk(
+        &self,
+        selection: &Selection,
+        take: &mut dyn FnMut(Vec<Arc<SeriesData>>) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        let _ = take(self.select(selection)?);
+        Ok(())
+    }
 }
 
 /// Data fetched beforehand: one list of series a selection, in the order of

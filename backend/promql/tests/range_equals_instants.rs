@@ -1,12 +1,17 @@
-//! A range query gives at each step what an instant query gives at that time.
+//! A range query gives at each step what an instant query gives at that time, and series that come some at a time
+//! give what they give all at once.
 
 #![expect(clippy::float_cmp, reason = "the answers must be the same, not close")]
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use model::Labels;
 use promql::memory::MemorySource;
-use promql::{Annotations, Bucket, Cell, Engine, EngineOptions, Histogram, QueryTime, SeriesData, Value};
+use promql::{
+    Annotations, Bucket, Cell, Engine, EngineOptions, Histogram, QueryTime, Selection, SeriesData,
+    SeriesSource, SourceError, Value,
+};
 use proptest::prelude::*;
 
 const STEP_MS: i64 = 40_000;
@@ -180,6 +185,65 @@ fn same(a: &Step, b: &Step) -> bool {
         _ => false,
     };
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && same_cell(&a.1, &b.1))
+}
+
+/// Hands out its series a few at a time.
+struct Streamed {
+    source: MemorySource,
+    at_once: usize,
+}
+
+impl SeriesSource for Streamed {
+    fn select(&self, selection: &Selection) -> Result<Vec<Arc<SeriesData>>, SourceError> {
+        self.source.select(selection)
+    }
+
+    fn is_streamed(&self, _: &Selection) -> bool {
+        true
+    }
+
+    fn for_each_chunk(
+        &self,
+        selection: &Selection,
+        take: &mut dyn FnMut(Vec<Arc<SeriesData>>) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        for chunk in self.source.select(selection)?.chunks(self.at_once) {
+            if take(chunk.to_vec()).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 800, ..ProptestConfig::default() })]
+
+    #[test]
+    fn chunks_do_not_change_the_answer(
+        series in prop::collection::vec(any_series(), 0..10),
+        query in expression(),
+        at_once in 1_usize..4,
+        delayed_name_removal in prop::bool::weighted(0.8),
+        range in prop::bool::weighted(0.8),
+    ) {
+        let source = MemorySource::from_series(series.into_iter().filter(|data| !data.labels.is_empty()));
+        let engine = Engine::new(EngineOptions { delayed_name_removal, ..EngineOptions::default() });
+        let time = match range {
+            true => QueryTime::Range { start_ms: 0, end_ms: (STEPS - 1) * STEP_MS, step_ms: STEP_MS },
+            false => QueryTime::Instant { time_ms: 200_000 },
+        };
+        let whole = engine.query(&query, time, &source);
+        let streamed = engine.query(&query, time, &Streamed { source, at_once });
+        match (whole, streamed) {
+            (Ok(whole), Ok(streamed)) => {
+                // Text, because NaN differs from itself.
+                prop_assert_eq!(format!("{:?}", streamed.value), format!("{:?}", whole.value), "{}", query);
+                prop_assert_eq!(streamed.annotations, whole.annotations, "{}", query);
+            }
+            (whole, streamed) => prop_assert!(whole.is_err() && streamed.is_err(), "{query}"),
+        }
+    }
 }
 
 proptest! {

@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn near_names_are_found_and_far_ones_are_not() {
-        let names = ["metrics", "series", "logs", "log_streams", "probes"];
+        let names =
+            ["metrics", "series", "logs", "log_streams", "probes", "histograms", "start_times", "exemplars"];
         let check =
             |wanted: &str, expect: Option<&str>| assert_eq!(closest(wanted, names), expect, "{wanted}");
         check("metrcs", Some("metrics"));

@@ -1,6 +1,6 @@
 //! SQL over the tables of the store: one query text comes in, a bounded stream of Arrow batches goes out.
 //!
-//! The crate plans with DataFusion and is the only one that names it. It knows the five tables, the series
+//! The crate plans with DataFusion and is the only one that names it. It knows the tables, the series
 //! behind every metric and how to read both the head and the committed files of one [`store::Snapshot`]; it
 //! knows nothing of HTTP, of who asks, or of how rows came to be stored.
 //!

@@ -12,6 +12,7 @@ mod files;
 mod head;
 pub(crate) mod label_exec;
 pub(crate) mod merge_exec;
+mod merge_rows;
 mod merge_samples;
 mod needles;
 mod order;
@@ -107,8 +108,12 @@ impl TableScan {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = self.table.sql_schema();
         let names = merge_samples::SAMPLE_COLUMNS;
-        let needed =
-            |i: &usize| request.projection.contains(i) || names.contains(&schema.field(*i).name().as_str());
+        let needed = |i: &usize| {
+            // Rows of the other tables are compared as a whole.
+            self.table != Table::Metrics
+                || request.projection.contains(i)
+                || names.contains(&schema.field(*i).name().as_str())
+        };
         let about_samples =
             |filter: &&Expr| names_only(filter, &["day", "metric", "tsid", "ts"]) && !filter.is_volatile();
         let conditions = request.filters.iter().chain(&request.predicate);

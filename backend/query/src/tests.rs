@@ -7,5 +7,6 @@ mod errors;
 mod limits;
 mod prom;
 mod promql;
+mod requests;
 mod tables;
 mod words;

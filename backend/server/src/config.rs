@@ -130,6 +130,9 @@ pub(crate) struct StoreConfig {
     pub(crate) out_of_order_window: PromDuration,
     /// The write-ahead log may grow to this size before writes are refused.
     pub(crate) wal_bytes_max: ByteSize,
+    /// Most the cache of a bucket's files in `data_dir` may take; by default a tenth of the free disk and at most 4 GiB.
+    /// 0 turns the cache off.
+    pub(crate) cache_bytes_max: Option<ByteSize>,
     /// Days each table is kept.
     pub(crate) retention: RetentionConfig,
 }
@@ -150,6 +153,7 @@ impl Default for StoreConfig {
             compaction_interval: PromDuration(Duration::from_secs(300)),
             out_of_order_window: PromDuration(Duration::from_secs(2 * 3600)),
             wal_bytes_max: ByteSize(4 << 30),
+            cache_bytes_max: None,
             retention: RetentionConfig::default(),
         }
     }
@@ -212,6 +216,8 @@ pub(crate) struct PromqlConfig {
     pub(crate) max_series: usize,
     /// Queries that run at once.
     pub(crate) max_concurrent: usize,
+    /// Memory for answers to range queries, of which the next ones need only the new steps; 0 keeps none.
+    pub(crate) result_cache: ByteSize,
 }
 
 impl Default for PromqlConfig {
@@ -222,6 +228,7 @@ impl Default for PromqlConfig {
             max_samples: 50_000_000,
             max_series: 1_000_000,
             max_concurrent: 20,
+            result_cache: ByteSize(16 << 20),
         }
     }
 }

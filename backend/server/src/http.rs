@@ -5,6 +5,7 @@ mod catalog;
 mod edge;
 mod error;
 mod extract;
+mod gate;
 mod headers;
 mod metrics;
 mod objects;
@@ -27,6 +28,7 @@ use tower_http::compression::CompressionLayer;
 use crate::app::App;
 
 pub(crate) use edge::EdgeKeys;
+pub(crate) use gate::Gate;
 pub(crate) use prom::{Decoders, prom_result};
 pub(crate) use ui::UI_KIND;
 

@@ -13,6 +13,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Rows of a few minutes come and go by the gigabyte, from many threads. glibc's allocator keeps much of that after
+/// flushes and merges; this one gives it back (measured in `tests/bench/README.md`).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     // Two providers may be compiled in; one has to be chosen before the first TLS connection.
     let chosen = rustls::crypto::ring::default_provider().install_default();

@@ -13,15 +13,17 @@ use ingest::Ingest;
 use model::{Clock, SystemClock};
 use query::Engine;
 use query::prom::PromConfig;
-use store::Store;
-use store::objects::{Objects, ObjectsConfig};
+use store::objects::{Objects, ObjectsConfig, StoreKind};
+use store::{Snapshot, Store};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::app::{App, Edge, Facts, Stages};
 use crate::builtin;
 use crate::cli::{LogFormat, ServeArguments, fail, tell};
 use crate::config::{Config, ConfigError, Secret};
-use crate::http::{self, EdgeKeys};
+use crate::http::{self, EdgeKeys, Gate};
 use crate::sink::IngestSink;
 
 /// Read when no `--config` is given, if it is there.
@@ -29,6 +31,9 @@ pub(crate) const DEFAULT_CONFIG: &str = "atl.yaml";
 
 /// Requests in flight at shutdown get this long to finish.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is asked first is mostly about this long before now.
+const WARM_SPAN: Duration = Duration::from_secs(86_400);
 
 type ServeError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -55,10 +60,14 @@ async fn serve(arguments: ServeArguments) -> Result<(), ServeError> {
         format!("cannot listen on {}: {error}; choose another with --listen", config.listen)
     })?;
     let address = listener.local_addr()?;
+    let gate = Arc::new(Gate::default());
+    let (stopping, stop_seen) = watch::channel(false);
+    let server = start_server(listener, Arc::clone(&gate), stop_seen);
 
     let objects = open_objects(&config, Missing::Create)?;
     let (object_store, root) = (Arc::clone(&objects.store), objects.prefix.clone());
-    let store = Store::open(store_config(&config), object_store, root, Arc::clone(&clock));
+    let settings = store::Config { cache: cache_config(&config, objects.kind), ..store_config(&config) };
+    let store = Store::open_watched(settings, object_store, root, Arc::clone(&clock), gate.progress());
     let store = Arc::new(store.await?);
     let limits = config.limits.clone();
     let ingest = Arc::new(Ingest::new(Arc::clone(&store), limits, Arc::clone(&clock)));
@@ -72,20 +81,40 @@ async fn serve(arguments: ServeArguments) -> Result<(), ServeError> {
 
     let stages = Stages { objects, store, ingest, query, scrapes };
     let app = Arc::new(App::new(facts, stages, edge));
+    gate.open(http::router(Arc::clone(&app)));
+    let warming = tokio::spawn(warm_up(app.store().snapshot(), app.now_ms()));
     tell(&format!("atl {} is up: http://{address}/", env!("CARGO_PKG_VERSION")));
-    run_until_signal(listener, Arc::clone(&app)).await?;
+    run_until_signal(server, &stopping, Arc::clone(&app)).await?;
+    warming.abort();
     stop(&app).await
 }
 
-/// Serves HTTP; after the signal, waits a while for requests in flight.
-async fn run_until_signal(listener: TcpListener, app: Arc<App>) -> Result<(), ServeError> {
-    let (stopping, stop_seen) = tokio::sync::watch::channel(false);
-    let router = http::router(Arc::clone(&app));
-    let mut drained = stop_seen.clone();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        let _ = drained.wait_for(|stop| *stop).await;
+/// Loads what the first questions will be about, so that they need not wait for it.
+async fn warm_up(snapshot: Arc<Snapshot>, now_ms: i64) {
+    let start_ms = now_ms.saturating_sub(i64::try_from(WARM_SPAN.as_millis()).unwrap_or(i64::MAX));
+    if let Err(error) = snapshot.warm_up(start_ms, now_ms).await {
+        tracing::warn!(%error, "recent files cannot be read ahead of the first question");
+    }
+}
+
+/// Serves HTTP from here on; until the gate is opened, every answer says what the start is waiting for.
+fn start_server(
+    listener: TcpListener,
+    gate: Arc<Gate>,
+    mut stop_seen: watch::Receiver<bool>,
+) -> JoinHandle<std::io::Result<()>> {
+    let server = axum::serve(listener, gate.service()).with_graceful_shutdown(async move {
+        let _ = stop_seen.wait_for(|stop| *stop).await;
     });
-    let mut server = tokio::spawn(server.into_future());
+    tokio::spawn(server.into_future())
+}
+
+/// Waits for the signal, and after it a while for requests in flight.
+async fn run_until_signal(
+    mut server: JoinHandle<std::io::Result<()>>,
+    stopping: &watch::Sender<bool>,
+    app: Arc<App>,
+) -> Result<(), ServeError> {
     let hangup = tokio::spawn(reload_on_hangup(Arc::clone(&app)));
     tokio::select! {
         signal = stop_signal() => tracing::info!(signal = signal?, "stopping"),
@@ -254,6 +283,13 @@ fn store_config(config: &Config) -> store::Config {
     }
 }
 
+/// The cache of the bucket's files as configured. A local folder has none: its files are as near as the cache's.
+fn cache_config(config: &Config, kind: StoreKind) -> Option<store::CacheConfig> {
+    let disk_bytes_max = config.store.cache_bytes_max.map(|size| size.0);
+    let wanted = kind == StoreKind::S3 && disk_bytes_max != Some(0);
+    wanted.then(|| store::CacheConfig { disk_bytes_max, ..store::CacheConfig::default() })
+}
+
 /// The limits of a query as configured.
 pub(crate) fn query_config(config: &Config) -> query::Config {
     query::Config {
@@ -292,6 +328,7 @@ fn prom_config(config: &Config) -> PromConfig {
         series_max: settings.max_series,
         concurrent_max: settings.max_concurrent,
         memory_limit: usize::try_from(config.query.memory_limit.0).unwrap_or(usize::MAX),
+        result_cache: usize::try_from(config.promql.result_cache.0).unwrap_or(usize::MAX),
         ..PromConfig::default()
     }
 }

@@ -1,4 +1,4 @@
-//! Which files hold the rows: the five tables of a store, their committed files and watermarks.
+//! Which files hold the rows: the tables of a store, their committed files and watermarks.
 //!
 //! Comes in: sorted rows to write as files, files to commit and to remove. Goes out: immutable sets of
 //! committed files. Several catalogs, in several processes, may work on one store at once. Knows object
@@ -24,6 +24,7 @@ use crate::index::files::FileIndex;
 use crate::objects::{PartSink, Upload, begin_upload, upload};
 use crate::parquet_file::{Encoded, FileEncoder, FileTags, WriteProfile, WrittenFile, encode};
 use crate::paths::{FileNames, day_name, path_in_place_of};
+use crate::range_cache::{CachedStore, RangeCache};
 use crate::series_files::SeriesFiles;
 use crate::tables::{DAY_COLUMN, Table};
 use crate::tokens::sidecar::{Sidecar, Subject};
@@ -43,6 +44,9 @@ const UNCOMMITTED_FOR: Duration = Duration::from_secs(1_800);
 #[derive(Debug)]
 pub struct Catalog {
     objects: Arc<dyn ObjectStore>,
+    /// The same, for reading data files: through the cache where there is one.
+    reads: Arc<dyn ObjectStore>,
+    cache: Option<Arc<RangeCache>>,
     prefix: Path,
     clock: Arc<dyn Clock>,
     writable: bool,
@@ -189,6 +193,8 @@ impl Catalog {
             sets = sets.with(table, TableFiles::of(&handle.state.lock().await.state));
         }
         Ok(Catalog {
+            reads: Arc::clone(&objects),
+            cache: None,
             objects,
             prefix,
             clock,
@@ -212,6 +218,23 @@ impl Catalog {
     /// The object store the tables lie on.
     pub fn objects(&self) -> &Arc<dyn ObjectStore> {
         &self.objects
+    }
+
+    /// Reads data files through `cache`, which must be in front of [`Catalog::objects`]. Maintenance goes on reading
+    /// past it: what it reads front to back is not read again.
+    pub(crate) fn with_cache(self, cache: Arc<RangeCache>) -> Catalog {
+        let reads = Arc::new(CachedStore::new(Arc::clone(&cache)));
+        Catalog { reads, cache: Some(cache), ..self }
+    }
+
+    /// The object store to read data files from, for queries.
+    pub(crate) fn reads(&self) -> &Arc<dyn ObjectStore> {
+        &self.reads
+    }
+
+    /// The cache of ranges of data files, if there is one.
+    pub(crate) fn cache(&self) -> Option<&Arc<RangeCache>> {
+        self.cache.as_ref()
     }
 
     /// Key of the folder the tables lie in.
@@ -270,7 +293,10 @@ impl Catalog {
         let path = self.names.next_path(self.clock.as_ref(), day);
         let key = key_in(&self.handle(table).log.root, &path);
         let size = encoded.bytes.len() as u64;
-        upload(self.objects.as_ref(), &key, encoded.bytes).await?;
+        upload(self.objects.as_ref(), &key, encoded.bytes.clone()).await?;
+        if let Some(cache) = &self.cache {
+            cache.put_file(&key, &encoded.bytes, self.clock.now_ms());
+        }
         Ok(WrittenFile {
             table,
             day,

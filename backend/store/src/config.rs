@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::compact::CompactionPolicy;
 use crate::error::{Error, Result};
 use crate::lease::LeaseSettings;
+use crate::range_cache::CacheConfig;
 use crate::tables::Table;
 
 /// Settings of one store. Sizes are bytes unless the name says otherwise.
@@ -66,6 +67,9 @@ pub struct Config {
     pub vacuum_grace: Duration,
     /// Memory for token filters of log files.
     pub token_bytes_max: u64,
+    /// The cache of ranges of data files, in the folder `cache` of `data_dir` and in memory. `None` reads every range
+    /// from the object store, as is best where that is a local folder.
+    pub cache: Option<CacheConfig>,
     /// How often files are looked through for some to merge.
     pub compaction_interval: Duration,
     /// When files are merged, and how far.
@@ -81,7 +85,7 @@ pub struct Config {
 /// Days rows are kept, the day they happened on included; `None` keeps them for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Of `metrics` and `series`.
+    /// Of `metrics`, `series`, `histograms`, `start_times` and `exemplars`.
     pub metrics_days: Option<u32>,
     /// Of `logs` and `log_streams`.
     pub logs_days: Option<u32>,
@@ -93,9 +97,9 @@ impl Retention {
     /// Days rows of `table` are kept.
     pub fn days(&self, table: Table) -> Option<u32> {
         match table {
-            Table::Metrics | Table::Series => self.metrics_days,
             Table::Logs | Table::LogStreams => self.logs_days,
             Table::Probes => self.probes_days,
+            _ => self.metrics_days,
         }
     }
 }
@@ -128,6 +132,7 @@ impl Default for Config {
             vacuum_interval: Duration::from_secs(3600),
             vacuum_grace: Duration::from_secs(24 * 3600),
             token_bytes_max: 64 << 20,
+            cache: None,
             compaction_interval: Duration::from_secs(300),
             compaction: CompactionPolicy::default(),
             lease: LeaseSettings::default(),

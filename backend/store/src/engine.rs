@@ -48,7 +48,7 @@ use crate::parquet_file::WrittenFile;
 use crate::snapshot::Snapshot;
 use crate::stats::{Counters, HeadStats, HotStats, IndexStats, StoreStats};
 use crate::tables::Table;
-use crate::wal::replay::ReplayReport;
+use crate::wal::replay::{ReplayProgress, ReplayReport};
 
 /// Earliest and latest time of a row, milliseconds since the Unix epoch: the years 1 to 9999, which every
 /// reader of the tables can tell.
@@ -115,9 +115,20 @@ impl Store {
         prefix: Path,
         clock: Arc<dyn Clock>,
     ) -> Result<Store> {
+        Store::open_watched(config, objects, prefix, clock, Arc::default()).await
+    }
+
+    /// As [`Store::open`]; `progress` tells meanwhile how far the log is read.
+    pub async fn open_watched(
+        config: Config,
+        objects: Arc<dyn ObjectStore>,
+        prefix: Path,
+        clock: Arc<dyn Clock>,
+        progress: Arc<ReplayProgress>,
+    ) -> Result<Store> {
         config.validate()?;
         let disks = recover::Disks::real(&config.data_dir)?;
-        recover::open(config, objects, prefix, clock, disks).await
+        recover::open(config, objects, prefix, clock, disks, progress).await
     }
 
     /// Stores a batch. Resolves once it is on disk, fsynced; from then on every new snapshot holds its rows.
@@ -210,6 +221,7 @@ impl Store {
             memory: inner.ledger.stats(),
             replay: inner.replay.get().cloned().unwrap_or_default(),
             tokens: inner.catalog.tokens().stats(),
+            cache: inner.catalog.cache().map(|cache| cache.stats()).unwrap_or_default(),
         }
     }
 
@@ -236,6 +248,11 @@ impl Store {
             if let Err(error) = task.await {
                 tracing::error!(%error, "background task failed");
             }
+        }
+        if let Some(cache) = self.inner.catalog.cache().map(Arc::clone)
+            && tokio::task::spawn_blocking(move || cache.close()).await.is_err()
+        {
+            tracing::error!("the cache could not be closed");
         }
         // Fails where the thread is gone already.
         let _ = self.inner.commands.send(Command::Stop).await;
@@ -275,6 +292,7 @@ impl Inner {
             check_time(point.timestamp_ms)?;
         }
         bytes += batch.points.len() * 32;
+        bytes += self.check_sparse(batch)?;
         for stream in &batch.log_streams {
             check_labels(&stream.labels)?;
             bytes += stream.entries.iter().map(entry_bytes).sum::<usize>();
@@ -292,6 +310,29 @@ impl Inner {
         Ok(size)
     }
 
+    /// Bytes of histograms, start times and exemplars, about; fails as [`Inner::check_batch`].
+    fn check_sparse(&self, batch: &Batch) -> Result<usize> {
+        let mut bytes = batch.starts.len() * 32;
+        for point in &batch.histograms {
+            check_labels(&point.labels)?;
+            check_time(point.timestamp_ms)?;
+            check_time(point.start_ms)?;
+            bytes += 128 + point.histogram.heap_bytes();
+        }
+        for start in &batch.starts {
+            check_labels(&start.labels)?;
+            check_time(start.timestamp_ms)?;
+            check_time(start.start_ms)?;
+        }
+        for exemplar in &batch.exemplars {
+            check_labels(&exemplar.labels)?;
+            check_labels(&exemplar.exemplar_labels)?;
+            check_time(exemplar.timestamp_ms)?;
+            bytes += 64 + exemplar.exemplar_labels.heap_bytes();
+        }
+        Ok(bytes)
+    }
+
     /// Drops samples that are too old or too far ahead of the clock, and counts them.
     fn reject_by_time(&self, batch: &mut Batch) {
         let now_ms = self.clock.now_ms();
@@ -301,11 +342,16 @@ impl Inner {
         let oldest_ms = now_ms.saturating_sub(ms(self.config.reject_older_than));
         let newest_ms = now_ms.saturating_add(ms(self.config.reject_future));
         let (mut old, mut future) = (0, 0);
-        batch.points.retain(|point| {
-            old += u64::from(point.timestamp_ms < oldest_ms);
-            future += u64::from(point.timestamp_ms > newest_ms);
-            (oldest_ms..=newest_ms).contains(&point.timestamp_ms)
-        });
+        let mut keep = |timestamp_ms: i64| {
+            old += u64::from(timestamp_ms < oldest_ms);
+            future += u64::from(timestamp_ms > newest_ms);
+            (oldest_ms..=newest_ms).contains(&timestamp_ms)
+        };
+        batch.points.retain(|point| keep(point.timestamp_ms));
+        batch.histograms.retain(|point| keep(point.timestamp_ms));
+        batch.exemplars.retain(|exemplar| keep(exemplar.timestamp_ms));
+        // Those of samples that were dropped just now.
+        batch.starts.retain(|start| (oldest_ms..=newest_ms).contains(&start.timestamp_ms));
         if old + future > 0 {
             tracing::debug!(source = batch.source, old, future, "samples dropped for their time");
             Counters::add(&self.counters.rejected_old, old);
@@ -348,8 +394,11 @@ impl Inner {
         };
         let label_bytes = self.counters.registry_bytes.load(Ordering::Relaxed);
         HeadStats {
-            series: metrics.iter().map(|generation| generation.metrics.series_count()).max().unwrap_or(0),
+            series: metrics.iter().map(|generation| generation.series_count()).max().unwrap_or(0),
             points: unflushed(Table::Metrics),
+            histograms: unflushed(Table::Histograms),
+            start_times: unflushed(Table::StartTimes),
+            exemplars: unflushed(Table::Exemplars),
             log_lines: unflushed(Table::Logs),
             probe_results: unflushed(Table::Probes),
             bytes: view.heap_bytes() + view.hot.bytes() + label_bytes + view.committed_bytes(),

@@ -20,7 +20,7 @@ use crate::wal::Lsn;
 use crate::wal::codec::{self, Origin};
 use crate::wal::definitions::{self, Dictionary};
 use crate::wal::disk::{Append, Disk};
-use crate::wal::replay::{Sink, replay};
+use crate::wal::replay::{ReplayProgress, Sink, replay};
 use crate::wal::segment::SegmentName;
 
 /// A log of one segment with these bytes: replay ends, twice with the same, and what is committed stays away.
@@ -34,7 +34,8 @@ pub fn wal_replay(data: &[u8]) {
     };
     let read = |above: Lsn| {
         let mut kept = Kept { above, ..Kept::default() };
-        let (position, report) = replay(&disk, &mut kept).expect("a directory in memory can be listed");
+        let (position, report) = replay(&disk, &mut kept, &ReplayProgress::default())
+            .expect("a directory in memory can be listed");
         (kept, position.next_lsn, report)
     };
     let (first, next_lsn, report) = read(0);

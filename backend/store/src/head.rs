@@ -23,3 +23,5 @@ pub(crate) mod registry;
 pub(crate) mod scan;
 pub(crate) mod sealed;
 pub(crate) mod series_rows;
+pub(crate) mod sparse;
+pub(crate) mod sparse_rows;

@@ -15,6 +15,7 @@ mod postings;
 pub(crate) mod query;
 pub(crate) mod segment;
 pub(crate) mod select;
+mod warm;
 
 #[cfg(test)]
 mod tests;

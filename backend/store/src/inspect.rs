@@ -2,6 +2,7 @@
 //! small objects. Comes in: keys from outside, relative to the store's prefix. Goes out: descriptions that
 //! serialise to the JSON of the objects page. Never writes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
@@ -70,8 +71,23 @@ pub struct TableSummary {
     pub rows: u64,
     /// Bytes of the files.
     pub bytes: u64,
+    /// How far they are merged, freshest first.
+    pub levels: Vec<LevelSummary>,
     /// Its days, newest first.
     pub days: Vec<DaySummary>,
+}
+
+/// The files of one level: 0 fresh, 1 about an hour, 2 a day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LevelSummary {
+    /// The level.
+    pub level: u8,
+    /// Number of files.
+    pub files: usize,
+    /// Number of rows.
+    pub rows: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
 }
 
 /// One day of a table.
@@ -85,6 +101,8 @@ pub struct DaySummary {
     pub rows: u64,
     /// Bytes of the files.
     pub bytes: u64,
+    /// How far they are merged, freshest first.
+    pub levels: Vec<LevelSummary>,
 }
 
 /// The key on the object store of a key given from outside, relative to `prefix`.
@@ -137,7 +155,19 @@ fn entry(prefix: &Path, meta: &ObjectMeta) -> ObjectEntry {
     }
 }
 
-/// Files, rows and bytes of every table and day.
+fn levels(files: &[Arc<DataFile>]) -> Vec<LevelSummary> {
+    let mut levels: BTreeMap<u8, LevelSummary> = BTreeMap::new();
+    for file in files {
+        let level = file.tags.level;
+        let sum = levels.entry(level).or_insert(LevelSummary { level, ..LevelSummary::default() });
+        sum.files += 1;
+        sum.rows += file.rows;
+        sum.bytes += file.size;
+    }
+    levels.into_values().collect()
+}
+
+/// Files, rows and bytes of every table, day and level.
 pub fn tables(files: &FileSets) -> TablesSummary {
     let summary = |table: Table| {
         let files = files.table_files(table);
@@ -146,6 +176,7 @@ pub fn tables(files: &FileSets) -> TablesSummary {
             files: files.len(),
             rows: files.iter().map(|file| file.rows).sum(),
             bytes: files.iter().map(|file| file.size).sum(),
+            levels: levels(files),
         });
         TableSummary {
             name: table.name(),
@@ -153,6 +184,7 @@ pub fn tables(files: &FileSets) -> TablesSummary {
             files: files.files().len(),
             rows: files.rows(),
             bytes: files.bytes(),
+            levels: levels(files.files()),
             days: days.collect(),
         }
     };

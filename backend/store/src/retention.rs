@@ -126,6 +126,9 @@ impl Catalog {
             } else {
                 report.files += 1;
                 report.bytes += meta.size;
+                if let Some(cache) = self.cache() {
+                    cache.forget_file(&meta.location, meta.size);
+                }
                 dead.push(meta.location);
             }
         }

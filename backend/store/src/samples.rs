@@ -8,6 +8,8 @@
 //! head → one part a series and generation                            → parts put together by time
 //! ```
 //!
+//! All at once, or, where that is too much to be held, some series at a time ([`SamplePlan::stream`]).
+//!
 //! Where parts of a series overlap in time, two samples of one millisecond become one by
 //! [`crate::duplicates::wins`].
 
@@ -26,10 +28,13 @@ mod head;
 mod merge;
 mod pages;
 mod pieces;
+pub mod sparse;
+mod stream;
 mod values;
 mod wanted;
 
 use merge::Part;
+pub use stream::{SampleSlice, SampleStream};
 use wanted::Wanted;
 
 /// Samples of one series.
@@ -122,6 +127,17 @@ pub struct SamplesRead {
     pub stats: SampleStats,
 }
 
+/// A reading that is yet to begin: what it will read is known, and about how much that is.
+#[derive(Debug)]
+pub struct SamplePlan {
+    snapshot: Snapshot,
+    job: Job,
+    series: Arc<[SeriesEntry]>,
+    files: files::FilesPlan,
+    /// Samples a series has in memory, about.
+    in_memory: f64,
+}
+
 impl Snapshot {
     /// Samples of `series` from `start_ms` to `end_ms`, both inclusive, milliseconds since the Unix epoch.
     ///
@@ -135,17 +151,59 @@ impl Snapshot {
         end_ms: i64,
         options: &SampleOptions,
     ) -> Result<SamplesRead> {
-        let job = Job { wanted: Arc::new(Wanted::new(series)), start_ms, end_ms, options: options.clone() };
+        self.plan_samples(series.into(), start_ms, end_ms, options).await?.read().await
+    }
+
+    /// Prepares [`Snapshot::read_samples`], so that the caller can decide by [`SamplePlan::samples`] how to go on.
+    /// Reads the footers of files and nothing else.
+    pub async fn plan_samples(
+        &self,
+        series: Arc<[SeriesEntry]>,
+        start_ms: i64,
+        end_ms: i64,
+        options: &SampleOptions,
+    ) -> Result<SamplePlan> {
+        let job = Job { wanted: Arc::new(Wanted::new(&series)), start_ms, end_ms, options: options.clone() };
+        let (mut files, mut in_memory) = (files::FilesPlan::default(), 0.0);
+        if start_ms <= end_ms && !series.is_empty() {
+            in_memory = head::samples_a_series(&head::generations(self, &job), &job);
+            files = files::plan(self, &job).await?;
+        }
+        Ok(SamplePlan { snapshot: self.clone(), job, series, files, in_memory })
+    }
+}
+
+impl SamplePlan {
+    /// About how many samples there are: by the number of series, the rows of the files and the share of their
+    /// time that is asked for.
+    pub fn samples(&self) -> usize {
+        let in_files: f64 = self.files.units.iter().map(|unit| unit.samples).sum();
+        let foreign: u64 = self.files.foreign.iter().map(|file| file.rows).sum();
+        (in_files + foreign as f64 + self.in_memory * self.series.len() as f64) as usize
+    }
+
+    /// The series asked for.
+    pub fn series(&self) -> &Arc<[SeriesEntry]> {
+        &self.series
+    }
+
+    /// Reads everything at once, as [`Snapshot::read_samples`].
+    pub async fn read(self) -> Result<SamplesRead> {
+        let SamplePlan { snapshot, job, series, files, .. } = self;
         let mut parts: Vec<Vec<Part>> = Vec::new();
         parts.resize_with(series.len(), Vec::new);
-        let mut stats = SampleStats::default();
-        if start_ms > end_ms || series.is_empty() {
-            return Ok(SamplesRead { series: merge::assemble(series, parts), stats });
+        if job.start_ms > job.end_ms || series.is_empty() {
+            return Ok(SamplesRead {
+                series: merge::assemble(&series, parts),
+                stats: SampleStats::default(),
+            });
         }
-        head::read(self, &job, &mut parts).await?;
-        files::read(self, &job, &mut parts, &mut stats).await?;
-        let ids: Vec<SeriesEntry> = series.to_vec();
-        let series = tokio::task::spawn_blocking(move || merge::assemble(&ids, parts)).await?;
+        let generations = head::generations(&snapshot, &job);
+        for (position, part) in head::read(&generations, &job, job.wanted.tsids()).await? {
+            parts[position].push(part);
+        }
+        let mut stats = files::read(&snapshot, &job, files, &mut parts).await?;
+        let series = tokio::task::spawn_blocking(move || merge::assemble(&series, parts)).await?;
         stats.samples = series.iter().map(|series| series.timestamps.len()).sum();
         Ok(SamplesRead { series, stats })
     }

@@ -91,7 +91,7 @@ impl Snapshot {
             head: None,
             all_files: Arc::clone(&files),
             files,
-            objects: Arc::clone(catalog.objects()),
+            objects: Arc::clone(catalog.reads()),
             prefix: catalog.prefix().clone(),
             series_files: Arc::clone(catalog.series()),
             tokens: Arc::clone(catalog.tokens()),
@@ -145,16 +145,32 @@ impl Snapshot {
         Ok(batches)
     }
 
-    /// Metrics with samples in the head, sorted.
+    /// Metrics with samples, histograms, start times or exemplars in the head, sorted.
     pub fn head_metric_names(&self) -> Vec<String> {
         let mut names = BTreeSet::new();
         for generation in self.generations(Table::Metrics) {
             names.append(&mut generation.metrics.metric_names());
         }
+        for table in [Table::Histograms, Table::StartTimes, Table::Exemplars] {
+            self.each_sparse_series(table, |entry| {
+                names.insert(entry.labels.name().to_owned());
+            });
+        }
         names.into_iter().collect()
     }
 
-    /// Series with samples in the head, of one metric or all, sorted by tsid.
+    /// Calls `f` with the series of a table's rows in memory, where the table is one of those with few rows.
+    fn each_sparse_series(&self, table: Table, mut f: impl FnMut(SeriesEntry)) {
+        for generation in self.generations(table) {
+            let Some(rows) = generation.sparse.table(table) else { continue };
+            rows.each_series(&mut |tsid, labels, min_ms, max_ms| {
+                let labels = model::Labels::clone(labels);
+                f(SeriesEntry { tsid, labels, first_ts_us: min_ms * 1_000, last_ts_us: max_ms * 1_000 });
+            });
+        }
+    }
+
+    /// Series with samples, histograms, start times or exemplars in the head, of one metric or all, sorted by tsid.
     pub fn head_series(&self, metric: Option<&str>) -> Vec<SeriesEntry> {
         let names = metric.map_or_else(|| self.head_metric_names(), |metric| vec![metric.to_owned()]);
         let mut entries = BTreeMap::new();
@@ -164,6 +180,13 @@ impl Snapshot {
                     merge(&mut entries, head_entry(&series));
                 }
             }
+        }
+        for table in [Table::Histograms, Table::StartTimes, Table::Exemplars] {
+            self.each_sparse_series(table, |entry| {
+                if metric.is_none_or(|metric| metric == entry.labels.name()) {
+                    merge(&mut entries, entry);
+                }
+            });
         }
         entries.into_values().collect()
     }
@@ -260,11 +283,17 @@ impl Snapshot {
         span
     }
 
-    /// The earliest sample that is in no file, milliseconds; `None` where all are. What lies before is in
-    /// [`Snapshot::all_files`], and as long as those are the same it does not change.
+    /// The earliest sample, histogram or start time that is in no file, milliseconds; `None` where all are. What
+    /// lies before is in [`Snapshot::all_files`], and as long as those are the same it does not change.
     pub fn earliest_unflushed_ms(&self) -> Option<i64> {
-        let unflushed = self.head.as_ref()?.unflushed(Table::Metrics);
-        unflushed.iter().filter_map(|generation| generation.metrics.min_growing_ms()).min()
+        let view = self.head.as_ref()?;
+        let samples = view.unflushed(Table::Metrics).into_iter();
+        let samples = samples.filter_map(|generation| generation.metrics.min_growing_ms()).min();
+        let sparse = [Table::Histograms, Table::StartTimes].into_iter().flat_map(|table| {
+            let generations = view.unflushed(table).into_iter();
+            generations.filter_map(move |generation| generation.sparse.table(table)?.min_ms())
+        });
+        samples.into_iter().chain(sparse).min()
     }
 
     /// The index of the files of `series`, or of `log_streams`.
@@ -280,12 +309,16 @@ impl Snapshot {
 
     /// Days on which there are samples, or log entries, whose label sets may be in no file.
     pub(crate) fn unflushed_days(&self, table: Table) -> BTreeSet<i32> {
-        let of = if table == Table::LogStreams { Table::Logs } else { Table::Metrics };
-        let unflushed = self.head.as_ref().map_or_else(Vec::new, |view| view.unflushed(of));
-        unflushed.iter().flat_map(|generation| generation.days(of).into_keys()).collect()
+        let of: &[Table] = if table == Table::LogStreams { &[Table::Logs] } else { &Table::OF_SERIES };
+        let Some(view) = &self.head else { return BTreeSet::new() };
+        let days = |of: &Table| {
+            let unflushed = view.unflushed(*of).into_iter();
+            unflushed.flat_map(|generation| generation.days(*of).into_keys()).collect::<Vec<i32>>()
+        };
+        of.iter().flat_map(days).collect()
     }
 
-    /// The object store the files lie on.
+    /// The object store the files lie on, for reading them: through the cache where there is one.
     pub fn objects(&self) -> &Arc<dyn ObjectStore> {
         &self.objects
     }
@@ -313,9 +346,9 @@ impl Snapshot {
 
 fn rows(generations: &[Arc<Generation>], table: Table) -> u64 {
     let rows = |generation: &Arc<Generation>| match table {
-        Table::Series => generation.metrics.series_count(),
+        Table::Series => generation.series_count(),
         Table::LogStreams => generation.logs.stream_count(),
-        Table::Metrics | Table::Logs | Table::Probes => generation.table_rows(table),
+        _ => generation.table_rows(table),
     };
     generations.iter().map(rows).sum()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::compact::CompactionStats;
 use crate::lease::LeaseStats;
+use crate::range_cache::CacheStats;
 use crate::tokens::TokenStats;
 use crate::wal::replay::ReplayReport;
 
@@ -33,6 +34,8 @@ pub struct StoreStats {
     pub replay: ReplayReport,
     /// Token filters of log files.
     pub tokens: TokenStats,
+    /// The cache of ranges of data files.
+    pub cache: CacheStats,
 }
 
 /// The log on disk.
@@ -61,6 +64,12 @@ pub struct HeadStats {
     pub series: u64,
     /// Samples in no file yet.
     pub points: u64,
+    /// Native histograms in no file yet.
+    pub histograms: u64,
+    /// Start times of samples in no file yet.
+    pub start_times: u64,
+    /// Exemplars in no file yet.
+    pub exemplars: u64,
     /// Log entries in no file yet.
     pub log_lines: u64,
     /// Probe results in no file yet.
@@ -107,6 +116,12 @@ pub struct AppendStats {
     pub batches_total: u64,
     /// Samples stored.
     pub points_total: u64,
+    /// Native histograms stored.
+    pub histograms_total: u64,
+    /// Start times of samples stored.
+    pub start_times_total: u64,
+    /// Exemplars stored.
+    pub exemplars_total: u64,
     /// Log entries stored.
     pub log_lines_total: u64,
     /// Probe results stored.
@@ -200,6 +215,9 @@ pub(crate) struct Counters {
     pub(crate) id_collisions: AtomicU64,
     pub(crate) batches: AtomicU64,
     pub(crate) points: AtomicU64,
+    pub(crate) histograms: AtomicU64,
+    pub(crate) start_times: AtomicU64,
+    pub(crate) exemplars: AtomicU64,
     pub(crate) log_lines: AtomicU64,
     pub(crate) probe_results: AtomicU64,
     pub(crate) out_of_order: AtomicU64,
@@ -261,6 +279,9 @@ impl Counters {
         AppendStats {
             batches_total: self.batches.load(Relaxed),
             points_total: self.points.load(Relaxed),
+            histograms_total: self.histograms.load(Relaxed),
+            start_times_total: self.start_times.load(Relaxed),
+            exemplars_total: self.exemplars.load(Relaxed),
             log_lines_total: self.log_lines.load(Relaxed),
             probe_results_total: self.probe_results.load(Relaxed),
             out_of_order_total: self.out_of_order.load(Relaxed),

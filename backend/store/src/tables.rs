@@ -1,4 +1,4 @@
-//! The five tables: names, columns, sort orders. This is the public format; `README.md` of this crate tells
+//! The tables: names, columns, sort orders. This is the public format; `README.md` of this crate tells
 //! it to users. Knows Arrow types and Delta's way of writing them down, and no files.
 
 use std::fmt;
@@ -27,12 +27,34 @@ pub enum Table {
     LogStreams,
     /// One row a probe result.
     Probes,
+    /// One row a native histogram.
+    Histograms,
+    /// One row a float sample of which is known when counting began.
+    StartTimes,
+    /// One row an exemplar.
+    Exemplars,
 }
 
 impl Table {
     /// All tables, in the order of their discriminants.
-    pub const ALL: [Table; 5] =
-        [Table::Metrics, Table::Series, Table::Logs, Table::LogStreams, Table::Probes];
+    pub const ALL: [Table; 8] = [
+        Table::Metrics,
+        Table::Series,
+        Table::Logs,
+        Table::LogStreams,
+        Table::Probes,
+        Table::Histograms,
+        Table::StartTimes,
+        Table::Exemplars,
+    ];
+
+    /// Tables whose rows come in; those of the others follow from them.
+    pub(crate) const WITH_ROWS: [Table; 6] =
+        [Table::Metrics, Table::Logs, Table::Probes, Table::Histograms, Table::StartTimes, Table::Exemplars];
+
+    /// Tables whose rows belong to series.
+    pub(crate) const OF_SERIES: [Table; 4] =
+        [Table::Metrics, Table::Histograms, Table::StartTimes, Table::Exemplars];
 
     /// Name in SQL and first part of the path under the store's prefix.
     pub fn name(self) -> &'static str {
@@ -42,6 +64,9 @@ impl Table {
             Table::Logs => "logs",
             Table::LogStreams => "log_streams",
             Table::Probes => "probes",
+            Table::Histograms => "histograms",
+            Table::StartTimes => "start_times",
+            Table::Exemplars => "exemplars",
         }
     }
 
@@ -63,7 +88,9 @@ impl Table {
     /// Columns by which the rows of a file are sorted, ascending, nulls never among them.
     pub fn sort_columns(self) -> &'static [&'static str] {
         match self {
-            Table::Metrics => &["metric", "tsid", "ts"],
+            Table::Metrics | Table::Histograms | Table::StartTimes | Table::Exemplars => {
+                &["metric", "tsid", "ts"]
+            }
             Table::Series => &["metric", "tsid"],
             Table::Logs => &["service", "stream_id", "ts", "ts_ns"],
             Table::LogStreams => &["service", "stream_id"],
@@ -79,7 +106,9 @@ impl Table {
     /// The 64-bit id of a series or stream, in the tables that have one.
     pub fn id_column(self) -> Option<&'static str> {
         match self {
-            Table::Metrics | Table::Series => Some("tsid"),
+            Table::Metrics | Table::Series | Table::Histograms | Table::StartTimes | Table::Exemplars => {
+                Some("tsid")
+            }
             Table::Logs | Table::LogStreams => Some("stream_id"),
             Table::Probes => None,
         }
@@ -88,23 +117,25 @@ impl Table {
     /// The column that says when a row happened; `series` and `log_streams` have a span instead.
     pub fn time_column(self) -> Option<&'static str> {
         match self {
-            Table::Metrics | Table::Logs | Table::Probes => Some("ts"),
             Table::Series | Table::LogStreams => None,
+            _ => Some("ts"),
         }
     }
 
     /// Columns that hold the earliest and the latest time of a row.
     pub(crate) fn time_span_columns(self) -> (&'static str, &'static str) {
         match self {
-            Table::Metrics | Table::Logs | Table::Probes => ("ts", "ts"),
             Table::Series | Table::LogStreams => ("first_ts", "last_ts"),
+            _ => ("ts", "ts"),
         }
     }
 
     /// Columns with minimum and maximum in the Delta log.
     pub(crate) fn stats_columns(self) -> &'static [&'static str] {
         match self {
-            Table::Metrics => &["metric", "tsid", "ts"],
+            Table::Metrics | Table::Histograms | Table::StartTimes | Table::Exemplars => {
+                &["metric", "tsid", "ts"]
+            }
             Table::Series => &["metric", "tsid", "first_ts", "last_ts"],
             Table::Logs => &["service", "stream_id", "severity", "ts"],
             Table::LogStreams => &["service", "stream_id", "first_ts", "last_ts"],
@@ -138,6 +169,11 @@ pub fn map_type() -> DataType {
     DataType::Map(Arc::new(Field::new("key_value", entry, false)), false)
 }
 
+/// The element of a list column, with the name Parquet gives it.
+pub(crate) fn list_field(element: DataType) -> Field {
+    Field::new("element", element, false)
+}
+
 /// A builder whose arrays have [`map_type`].
 pub fn map_builder() -> MapBuilder<StringBuilder, StringBuilder> {
     let names = MapFieldNames { entry: "key_value".into(), key: "key".into(), value: "value".into() };
@@ -149,7 +185,7 @@ struct Schemas {
     sql: SchemaRef,
 }
 
-static SCHEMAS: LazyLock<[Schemas; 5]> = LazyLock::new(|| {
+static SCHEMAS: LazyLock<[Schemas; Table::ALL.len()]> = LazyLock::new(|| {
     Table::ALL.map(|table| {
         let file = Schema::new(columns(table));
         let mut with_day = vec![Field::new(DAY_COLUMN, DataType::Date32, false)];
@@ -162,6 +198,7 @@ fn columns(table: Table) -> Vec<Field> {
     use DataType::{Boolean, Float64, Int8, Int16, Int32, Int64, Utf8};
     let must = |name: &str, data_type: DataType| Field::new(name, data_type, false);
     let may = |name: &str, data_type: DataType| Field::new(name, data_type, true);
+    let list = |element: DataType| DataType::List(Arc::new(list_field(element)));
     match table {
         Table::Metrics => vec![
             must("metric", Utf8),
@@ -223,6 +260,43 @@ fn columns(table: Table) -> Vec<Field> {
             must("attributes", map_type()),
             must("result_id", Utf8),
         ],
+        Table::Histograms => vec![
+            must("metric", Utf8),
+            must("tsid", Int64),
+            must("ts", timestamp_type()),
+            may("start_ts", timestamp_type()),
+            must("reset_hint", Int8),
+            must("schema", Int32),
+            must("zero_threshold", Float64),
+            must("zero_count", Float64),
+            must("count", Float64),
+            must("sum", Float64),
+            must("positive_offsets", list(Int32)),
+            must("positive_lengths", list(Int32)),
+            must("positive_counts", list(Float64)),
+            must("negative_offsets", list(Int32)),
+            must("negative_lengths", list(Int32)),
+            must("negative_counts", list(Float64)),
+            must("custom_bounds", list(Float64)),
+            may("job", Utf8),
+            may("instance", Utf8),
+        ],
+        Table::StartTimes => vec![
+            must("metric", Utf8),
+            must("tsid", Int64),
+            must("ts", timestamp_type()),
+            must("start_ts", timestamp_type()),
+        ],
+        Table::Exemplars => vec![
+            must("metric", Utf8),
+            must("tsid", Int64),
+            must("ts", timestamp_type()),
+            must("value", Float64),
+            must("labels", map_type()),
+            may("trace_id", Utf8),
+            may("job", Utf8),
+            may("instance", Utf8),
+        ],
     }
 }
 
@@ -254,6 +328,11 @@ fn delta_type(table: Table, data_type: &DataType) -> Result<Value> {
         DataType::Map(_, _) => {
             json!({"type": "map", "keyType": "string", "valueType": "string", "valueContainsNull": true})
         }
+        DataType::List(element) => json!({
+            "type": "array",
+            "elementType": delta_type(table, element.data_type())?,
+            "containsNull": element.is_nullable(),
+        }),
         other => {
             let reason = format!("no delta type for `{other}`");
             return Err(Error::Schema { table: table.name(), reason });

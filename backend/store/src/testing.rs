@@ -13,14 +13,18 @@ use object_store::path::Path;
 
 use crate::catalog::Catalog;
 use crate::paths::DAY_US;
+use crate::sparse::columns::{Line, record_batch};
+use crate::sparse::{ExemplarRow, HistogramRow, SparseRow, StartRow};
 use crate::tables::{Table, map_builder};
 
 mod faulty;
 mod refusing;
+mod remote;
 mod wire;
 
 pub(crate) use faulty::{FaultyStore, LATE_MAX};
 pub(crate) use refusing::Refusing;
+pub(crate) use remote::{Remote, Wrong};
 pub(crate) use wire::{Traffic, Wire};
 
 /// The day the tests' rows lie in: 2026-11-22.
@@ -121,6 +125,18 @@ pub(crate) fn random_rows(table: Table, count: usize, dice: &Dice) -> RecordBatc
         Table::Logs => log_columns(count, dice),
         Table::LogStreams => span_columns(table, count, dice),
         Table::Probes => probe_columns(count, dice),
+        Table::Histograms => sparse_columns(count, dice, histogram),
+        Table::StartTimes => {
+            let start = |ms, dice: &Dice| StartRow { timestamp_ms: ms, start_ms: dice.below(1 << 40) as i64 };
+            sparse_columns(count, dice, start)
+        }
+        Table::Exemplars => {
+            let exemplar = |timestamp_ms, dice: &Dice| {
+                let labels = model::Labels::from_pairs(attributes(dice));
+                ExemplarRow { timestamp_ms, value: float(dice), labels }
+            };
+            sparse_columns(count, dice, exemplar)
+        }
     };
     let rows = RecordBatch::try_new(table.file_schema(), columns).unwrap();
     sorted(table, &rows)
@@ -175,6 +191,47 @@ fn metric_columns(count: usize, dice: &Dice) -> Vec<ArrayRef> {
         optional(rows().map(|_| dice.one_in(2).then(|| text(dice)))),
         optional(rows().map(|_| dice.one_in(2).then(|| text(dice)))),
     ]
+}
+
+/// Rows of one of the tables with few rows, a series each, made by `row` of a time.
+fn sparse_columns<R: SparseRow>(count: usize, dice: &Dice, row: impl Fn(i64, &Dice) -> R) -> Vec<ArrayRef> {
+    let lines: Vec<(i64, model::Labels, Vec<R>)> = (0..count)
+        .map(|_| {
+            let metric = format!("metric_{}", dice.below(5));
+            let mut pairs = vec![("__name__", metric)];
+            if dice.one_in(2) {
+                pairs.push(("job", format!("j{}", text(dice))));
+            }
+            let row = row(in_day(dice).div_euclid(1_000), dice);
+            (dice.next() as i64, model::Labels::from_pairs(pairs), vec![row])
+        })
+        .collect();
+    let lines: Vec<Line<'_, R>> =
+        lines.iter().map(|(tsid, labels, rows)| Line { tsid: *tsid, labels, rows }).collect();
+    record_batch(&lines, false).unwrap().columns().to_vec()
+}
+
+/// A histogram of any shape, sound or not.
+pub(crate) fn histogram(timestamp_ms: i64, dice: &Dice) -> HistogramRow {
+    let buckets = |dice: &Dice| model::Buckets {
+        spans: (0..dice.below(4))
+            .map(|_| model::BucketSpan { offset: dice.next() as i32, length: dice.below(1 << 33) as u32 })
+            .collect(),
+        counts: (0..dice.below(6)).map(|_| float(dice)).collect(),
+    };
+    let histogram = model::NativeHistogram {
+        reset_hint: model::ResetHint::from_number(dice.below(4) as i8),
+        schema: dice.next() as i32,
+        zero_threshold: float(dice),
+        zero_count: float(dice),
+        count: float(dice),
+        sum: float(dice),
+        positive: buckets(dice),
+        negative: buckets(dice),
+        custom_bounds: (0..dice.below(3)).map(|_| float(dice)).collect(),
+    };
+    let start_ms = if dice.one_in(2) { 0 } else { dice.below(1 << 40) as i64 };
+    HistogramRow { timestamp_ms, start_ms, histogram: Arc::new(histogram) }
 }
 
 fn span_columns(table: Table, count: usize, dice: &Dice) -> Vec<ArrayRef> {

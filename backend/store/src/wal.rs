@@ -16,6 +16,7 @@ pub(crate) mod replay;
 pub(crate) mod segment;
 #[cfg(test)]
 pub(crate) mod sim;
+mod sparse_codec;
 pub(crate) mod wire;
 pub(crate) mod writer;
 

@@ -140,10 +140,17 @@ export function probeRows(nowMs) {
 }
 
 export function storedTables(nowMs) {
+  const level = (number, files, rows, bytes) => ({ level: number, files, rows, bytes });
+  const day = (rows, bytes, i) => {
+    const [dayRows, dayBytes] = [rows, bytes].map((whole) => Math.round((whole / 14) * (1 - 0.03 * i)));
+    const levels = i === 0 ? [level(0, 6, dayRows / 3, dayBytes / 2), level(1, 3, (dayRows * 2) / 3, dayBytes / 2)] : [level(2, 2, dayRows, dayBytes)];
+    return { day: dayOf(nowMs - i * DAY_MS), files: i === 0 ? 9 : 2, rows: dayRows, bytes: dayBytes, levels };
+  };
   return {
     tables: Object.entries(SIZES).map(([name, [rows, bytes, files]]) => ({
       name, version: 864, files, rows, bytes,
-      days: Array.from({ length: 14 }, (_, i) => ({ day: dayOf(nowMs - i * DAY_MS), files: i === 0 ? 9 : 2, rows: Math.round((rows / 14) * (1 - 0.03 * i)), bytes: Math.round((bytes / 14) * (1 - 0.03 * i)) })),
+      levels: [level(0, 6, rows / 50, bytes / 25), level(1, 3, rows / 25, bytes / 25), level(2, files - 9, rows * 0.94, bytes * 0.92)],
+      days: Array.from({ length: 14 }, (_, i) => day(rows, bytes, i)),
     })),
   };
 }

@@ -170,8 +170,10 @@ test("keys go everywhere and the theme stays chosen", () =>
 
 test("objects: from the table to the rows of a file, each step a URL", { skip: !usesMock }, () =>
   withPage("/objects", {}, async (page) => {
+    await page.getByRole("columnheader", { name: "hourly" }).waitFor();
     await page.getByRole("link", { name: "metrics", exact: true }).click();
     await page.getByText("Days of metrics").waitFor();
+    await page.getByText("6 fresh, 3 hourly files").waitFor();
     await page.getByRole("link", { name: /^day=/ }).first().click();
     await page.getByRole("link", { name: /part-00000/ }).click();
     await page.getByText("parquet-rs version 59.0.0").waitFor();

@@ -39,7 +39,8 @@ fn a_request_of_another_implementation_is_read() {
         }),
     };
     let queries = vec![query, Query { end_ms: 7, ..Query::default() }];
-    assert_eq!(request, ReadRequest { queries, response_type: ResponseType::StreamedXorChunks });
+    let response_type = ResponseType::StreamedXorChunks;
+    assert_eq!(request, ReadRequest { queries, response_type, samples_accepted: true });
 }
 
 #[test]

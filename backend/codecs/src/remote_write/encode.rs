@@ -28,7 +28,9 @@ pub fn encode_v1(batch: &Batch) -> Result<Vec<u8>, SnappyError> {
     for (labels, series) in by_series(batch) {
         put_message(&mut out, 1, |out| {
             labels.iter().for_each(|pair| put_label(out, 1, pair));
-            series.points.iter().for_each(|point| put_sample(out, 2, point));
+            for point in &series.points {
+                put_message(out, 2, |out| put_sample(out, point));
+            }
             for exemplar in &series.exemplars {
                 put_message(out, 3, |out| {
                     exemplar.exemplar_labels.iter().for_each(|pair| put_label(out, 1, pair));
@@ -55,13 +57,21 @@ pub fn encode_v1(batch: &Batch) -> Result<Vec<u8>, SnappyError> {
 pub fn encode_v2(batch: &Batch) -> Result<Vec<u8>, SnappyError> {
     let families: HashMap<&str, &MetricMetadata> =
         batch.metadata.iter().map(|metadata| (metadata.family.as_str(), metadata)).collect();
+    let starts: HashMap<(&Labels, i64), i64> =
+        batch.starts.iter().map(|start| ((&start.labels, start.timestamp_ms), start.start_ms)).collect();
     let mut symbols = SymbolTable::default();
     symbols.reference("");
     let mut all_series = Vec::new();
     for (labels, series) in by_series(batch) {
         put_message(&mut all_series, 5, |out| {
             put_packed_varints(out, 1, symbols.references(labels));
-            series.points.iter().for_each(|point| put_sample(out, 2, point));
+            for point in &series.points {
+                let start_ms = starts.get(&(labels, point.timestamp_ms)).copied().unwrap_or(0);
+                put_message(out, 2, |out| {
+                    put_sample(out, point);
+                    put_int(out, 3, start_ms);
+                });
+            }
             for point in &series.histograms {
                 put_message(out, 3, |out| {
                     put_histogram(out, point.timestamp_ms, &point.histogram);
@@ -121,11 +131,9 @@ fn metadata_of<'a>(metric: &str, families: &HashMap<&str, &'a MetricMetadata>) -
     })
 }
 
-fn put_sample(out: &mut Vec<u8>, number: u32, point: &Point) {
-    put_message(out, number, |out| {
-        put_double(out, 1, point.value);
-        put_int(out, 2, point.timestamp_ms);
-    });
+fn put_sample(out: &mut Vec<u8>, point: &Point) {
+    put_double(out, 1, point.value);
+    put_int(out, 2, point.timestamp_ms);
 }
 
 fn put_exemplar_value(out: &mut Vec<u8>, exemplar: &Exemplar) {

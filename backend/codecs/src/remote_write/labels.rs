@@ -17,31 +17,38 @@ pub(super) type Pair<'a> = (&'a [u8], &'a [u8]);
 /// Label sets of earlier requests, found by a hash of how they are written and then compared: a sender sends
 /// the same series again and again, and what is known needs no other check and no memory of its own.
 ///
-/// Holds at most twice as many sets as it was made for; those not seen for long go first.
+/// Sets that are in use elsewhere cost a pointer here and stay, however many they are: a cache smaller than the
+/// number of series that come in turn would find none of them. Of the others it holds at most twice as many as it was
+/// made for; those not seen for long go first.
 #[derive(Debug)]
 pub struct LabelCache {
     shards: [Mutex<Shard>; SHARDS],
     shard_sets_max: usize,
 }
 
-/// When `young` is full it becomes `old`, and what was old and not asked for since is gone.
 #[derive(Debug, Default)]
 struct Shard {
-    young: Sets,
-    old: Sets,
+    sets: HashMap<u64, Known, BuildHasherDefault<HashIsKey>>,
+    /// Sets put in since some were removed.
+    added: usize,
 }
 
-type Sets = HashMap<u64, Labels, BuildHasherDefault<HashIsKey>>;
+#[derive(Debug)]
+struct Known {
+    labels: Labels,
+    /// Whether it was put in or asked for since some were removed.
+    seen: bool,
+}
 
 impl LabelCache {
-    /// A cache for `sets` label sets.
+    /// A cache for `sets` label sets beside those in use elsewhere.
     pub fn new(sets: usize) -> LabelCache {
         LabelCache { shards: Default::default(), shard_sets_max: sets.div_ceil(SHARDS).max(1) }
     }
 
     /// Label sets in the cache.
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard)).map(|shard| shard.young.len() + shard.old.len()).sum()
+        self.shards.iter().map(|shard| lock(shard).sets.len()).sum()
     }
 
     /// True where it holds nothing.
@@ -51,19 +58,16 @@ impl LabelCache {
 
     /// Bytes on the heap, about; the label sets, which the head mostly shares, not counted.
     pub fn heap_bytes(&self) -> usize {
-        let slots = |sets: &Sets| sets.capacity() * (size_of::<(u64, Labels)>() + 1);
-        self.shards.iter().map(|shard| lock(shard)).map(|shard| slots(&shard.young) + slots(&shard.old)).sum()
+        let slots: usize = self.shards.iter().map(|shard| lock(shard).sets.capacity()).sum();
+        slots * (size_of::<(u64, Known)>() + 1)
     }
 
     /// The set that was put in under `key`, if it holds exactly these pairs.
     fn get(&self, key: u64, pairs: &[Pair<'_>]) -> Option<Labels> {
         let mut shard = lock(self.shard(key));
-        if let Some(labels) = shard.young.get(&key) {
-            return labels.equals_pairs(pairs).then(|| Labels::clone(labels));
-        }
-        let labels = shard.old.get(&key).filter(|labels| labels.equals_pairs(pairs)).cloned()?;
-        shard.insert(key, Labels::clone(&labels), self.shard_sets_max);
-        Some(labels)
+        let known = shard.sets.get_mut(&key).filter(|known| known.labels.equals_pairs(pairs))?;
+        known.seen = true;
+        Some(Labels::clone(&known.labels))
     }
 
     fn insert(&self, key: u64, labels: &Labels) {
@@ -78,10 +82,28 @@ impl LabelCache {
 
 impl Shard {
     fn insert(&mut self, key: u64, labels: Labels, sets_max: usize) {
-        if self.young.len() >= sets_max {
-            self.old = std::mem::take(&mut self.young);
+        if self.added >= sets_max {
+            self.forget(sets_max);
+            self.added = 0;
         }
-        self.young.insert(key, labels);
+        self.added += 1;
+        self.sets.insert(key, Known { labels, seen: true });
+    }
+
+    /// Removes sets nobody else uses: those not seen since the last time, or all where that leaves too many.
+    fn forget(&mut self, sets_max: usize) {
+        let mut unshared = 0;
+        self.sets.retain(|_, known| {
+            let (shared, seen) = (known.labels.is_shared(), std::mem::take(&mut known.seen));
+            unshared += usize::from(seen && !shared);
+            shared || seen
+        });
+        if unshared > sets_max {
+            self.sets.retain(|_, known| known.labels.is_shared());
+        }
+        if self.sets.capacity() > 4 * self.sets.len().max(sets_max) {
+            self.sets.shrink_to_fit();
+        }
     }
 }
 

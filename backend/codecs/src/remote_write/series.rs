@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Exemplar, HistogramPoint, Labels, Point};
+use model::{Exemplar, HistogramPoint, Labels, Point, StartTime};
 
 use super::exemplar::ExemplarLabels;
 use super::histogram::{self, Decoded as DecodedHistogram};
@@ -20,11 +20,13 @@ pub(super) struct Parts<'a> {
     pub(super) key: u64,
     /// Why the labels cannot be used.
     pub(super) labels_fault: Option<Reason>,
-    /// Timestamps in milliseconds, values.
+    /// Samples, without their start times.
     pub(super) samples: Vec<(i64, f64)>,
+    /// When counting began, for samples that tell: place in `samples`, milliseconds.
+    pub(super) starts: Vec<(usize, i64)>,
     pub(super) histograms: Vec<&'a [u8]>,
     pub(super) exemplars: Vec<&'a [u8]>,
-    /// When counting began, for histograms that do not tell; 0 for not told.
+    /// When counting began, for samples and histograms that do not tell; 0 for not told.
     pub(super) start_ms: i64,
 }
 
@@ -34,6 +36,7 @@ impl Parts<'_> {
         self.key = 0;
         self.labels_fault = None;
         self.samples.clear();
+        self.starts.clear();
         self.histograms.clear();
         self.exemplars.clear();
         self.start_ms = 0;
@@ -77,7 +80,11 @@ impl<'a> Collector<'a> {
     pub(super) fn sample(&mut self, message: &[u8]) -> Result<(), Error> {
         self.seen.samples += 1;
         check_count("samples", self.seen.samples, self.limits.samples_max)?;
-        self.parts.samples.push(in_message("Sample", read_sample(message))?);
+        let (timestamp_ms, value, start_ms) = in_message("Sample", read_sample(message))?;
+        if start_ms != 0 {
+            self.parts.starts.push((self.parts.samples.len(), start_ms));
+        }
+        self.parts.samples.push((timestamp_ms, value));
         Ok(())
     }
 
@@ -129,13 +136,20 @@ impl<'a> Collector<'a> {
     #[inline]
     fn add_samples(&mut self, labels: &Labels, first_fault: &mut Option<Reason>) {
         let mut latest_ms = i64::MIN;
-        for &(timestamp_ms, value) in &self.parts.samples {
+        let mut starts = self.parts.starts.iter().peekable();
+        for (place, &(timestamp_ms, value)) in self.parts.samples.iter().enumerate() {
+            let own_start = starts.next_if(|start| start.0 == place).map(|start| start.1);
             if timestamp_ms < latest_ms {
                 self.decoded.refused.samples += 1;
                 first_fault.get_or_insert(Reason::SampleOutOfOrder);
                 continue;
             }
             latest_ms = timestamp_ms;
+            let start_ms = own_start.unwrap_or(self.parts.start_ms);
+            if start_ms != 0 {
+                let labels = Labels::clone(labels);
+                self.decoded.batch.starts.push(StartTime { labels, timestamp_ms, start_ms });
+            }
             self.decoded.batch.points.push(Point { labels: Labels::clone(labels), timestamp_ms, value });
         }
     }
@@ -193,26 +207,27 @@ pub(super) fn check_count(what: &'static str, count: usize, limit: usize) -> Res
     if count > limit { Err(Error::TooMany { what, limit }) } else { Ok(()) }
 }
 
-/// Timestamp and value of a message `Sample`, which both versions share. When counting began (2.0) is not kept
-/// for float samples.
+/// Timestamp, value and time at which counting began (0 for not told) of a message `Sample`, which both versions
+/// share.
 #[inline]
-fn read_sample(message: &[u8]) -> Result<(i64, f64), ProtobufError> {
+fn read_sample(message: &[u8]) -> Result<(i64, f64, i64), ProtobufError> {
     // As everybody writes it: the value, then the time.
     if let [0x09, a, b, c, d, e, f, g, h, 0x10, rest @ ..] = message {
         let mut reader = Reader::new(rest);
         let timestamp_ms = reader.varint()?.cast_signed();
         if reader.is_empty() {
-            return Ok((timestamp_ms, f64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h])));
+            return Ok((timestamp_ms, f64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), 0));
         }
     }
-    let (mut timestamp_ms, mut value) = (0, 0.0);
+    let (mut timestamp_ms, mut value, mut start_ms) = (0, 0.0, 0);
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.next()? {
         match number {
             1 => value = field.double(number)?,
             2 => timestamp_ms = field.int(number)?,
+            3 => start_ms = field.int(number)?,
             _ => {}
         }
     }
-    Ok((timestamp_ms, value))
+    Ok((timestamp_ms, value, start_ms))
 }

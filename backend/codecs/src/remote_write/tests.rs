@@ -1,6 +1,6 @@
 use model::{
     BucketSpan, Buckets, CUSTOM_BUCKETS_SCHEMA, Exemplar, HistogramError, HistogramPoint, MetricMetadata,
-    NativeHistogram, Point, ResetHint,
+    NativeHistogram, Point, ResetHint, StartTime,
 };
 use model::{Labels, METRIC_NAME};
 
@@ -177,20 +177,43 @@ fn known_label_sets_are_shared_between_requests() {
     assert!(cache.heap_bytes() > 0);
 }
 
+/// A hundred series of their own.
+fn hundred(from: usize) -> Vec<u8> {
+    let mut batch = Batch::new("");
+    for i in from..from + 100 {
+        let labels = Labels::from_pairs([(METRIC_NAME, "m"), ("i", &i.to_string())]);
+        batch.points.push(Point { labels, timestamp_ms: 1, value: 1.0 });
+    }
+    encode_v1(&batch).unwrap()
+}
+
 #[test]
-fn the_cache_forgets_what_is_not_asked_for() {
+fn the_cache_keeps_label_sets_in_use_however_many() {
     let cache = Arc::new(LabelCache::new(160));
     let mut decoder = Decoder::new(Limits::default(), Some(Arc::clone(&cache)));
-    let body = |from: usize| {
-        let mut batch = Batch::new("");
-        for i in from..from + 100 {
-            let labels = Labels::from_pairs([(METRIC_NAME, "m"), ("i", &i.to_string())]);
-            batch.points.push(Point { labels, timestamp_ms: 1, value: 1.0 });
-        }
-        encode_v1(&batch).unwrap()
-    };
+    let mut decode = |from| decoder.decode(Version::V1, &hundred(from)).unwrap().batch;
+    let kept: Vec<Batch> = (0..50).map(|round| decode(round * 100)).collect();
+    assert_eq!(cache.len(), 5_000);
+    for (round, batch) in kept.iter().enumerate() {
+        let again = decode(round * 100);
+        assert!(batch.points.iter().zip(&again.points).all(|(a, b)| a.labels == b.labels));
+    }
+    assert_eq!(cache.len(), 5_000, "they were found and not made again");
+    let slots = cache.heap_bytes();
+    drop(kept);
+    for round in 50..60 {
+        decode(round * 100);
+    }
+    assert!(cache.len() <= 320, "{} are left of those nobody uses", cache.len());
+    assert!(cache.heap_bytes() < slots / 2, "{} of {slots} bytes", cache.heap_bytes());
+}
+
+#[test]
+fn the_cache_forgets_what_nobody_uses() {
+    let cache = Arc::new(LabelCache::new(160));
+    let mut decoder = Decoder::new(Limits::default(), Some(Arc::clone(&cache)));
     for round in 0..50 {
-        let decoded = decoder.decode(Version::V1, &body(round * 100)).unwrap();
+        let decoded = decoder.decode(Version::V1, &hundred(round * 100)).unwrap();
         assert_eq!(decoded.batch.points.len(), 100);
         assert!(cache.len() <= 320, "{}", cache.len());
     }

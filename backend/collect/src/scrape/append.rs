@@ -5,7 +5,7 @@
 //! counted up to there.
 
 use codecs::exposition::{Entry, Format, LabelPair, Parser, Sample};
-use model::{Labels, MetricMetadata, Point, stale_nan};
+use model::{Exemplar, Labels, MetricMetadata, Point, stale_nan};
 
 use super::cache::{Fact, Meaning, SeriesCache, SeriesId};
 use super::error::ScrapeError;
@@ -13,6 +13,9 @@ use super::sample_labels::LabelRules;
 
 /// How far in the future a sample's own timestamp may lie.
 const FUTURE_MS_MAX: i64 = 600_000;
+
+/// Characters the labels of an exemplar may have, names and values together (OpenMetrics 1.0, "Exemplars").
+const EXEMPLAR_CHARS_MAX: usize = 128;
 
 /// How a page is read.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +45,7 @@ pub(crate) struct Counts {
 #[derive(Debug, Default)]
 pub(crate) struct Appended {
     pub(crate) points: Vec<Point>,
+    pub(crate) exemplars: Vec<Exemplar>,
     pub(crate) metadata: Vec<MetricMetadata>,
     pub(crate) counts: Counts,
     pub(crate) failure: Option<ScrapeError>,
@@ -163,6 +167,16 @@ impl Appender<'_> {
         }
         if let Some(labels) = self.cache.labels(series) {
             self.out.points.push(Point { labels: labels.clone(), timestamp_ms, value: sample.value });
+            if let Some(exemplar) = &sample.exemplar {
+                let own_timestamp = exemplar.timestamp_ms.filter(|_| self.rules.honor_timestamps);
+                let timestamp_ms = own_timestamp.unwrap_or(timestamp_ms);
+                let exemplar_labels = exemplar_labels(exemplar);
+                let acceptable = timestamp_ms <= self.timestamp_ms + FUTURE_MS_MAX;
+                if let Some(exemplar_labels) = exemplar_labels.filter(|_| acceptable) {
+                    let (labels, value) = (labels.clone(), exemplar.value);
+                    self.out.exemplars.push(Exemplar { labels, exemplar_labels, timestamp_ms, value });
+                }
+            }
         }
     }
 
@@ -170,6 +184,7 @@ impl Appender<'_> {
         // The first error is the cause; later ones may follow from it.
         self.out.failure.get_or_insert(error);
         self.out.points = Vec::new();
+        self.out.exemplars = Vec::new();
     }
 
     fn finish(mut self) -> Appended {
@@ -182,6 +197,14 @@ impl Appender<'_> {
         self.out.points.extend(stale_points(gone, self.timestamp_ms));
         self.out
     }
+}
+
+/// `None` where they cannot be read or are too long: an exemplar is an extra, its sample counts without.
+fn exemplar_labels(exemplar: &codecs::exposition::Exemplar<'_>) -> Option<Labels> {
+    let mut pairs = Vec::new();
+    exemplar.labels.read_exemplar_labels(&mut pairs).ok()?;
+    let chars: usize = pairs.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
+    (chars <= EXEMPLAR_CHARS_MAX).then(|| Labels::from_pairs(pairs))
 }
 
 #[cfg(test)]

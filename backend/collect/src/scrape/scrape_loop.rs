@@ -206,6 +206,7 @@ impl ScrapeLoop {
         let mut batch = Batch::new(&self.batch_source);
         batch.points = appended.points;
         batch.points.extend(self.report.points(&report, timestamp_ms));
+        batch.exemplars = appended.exemplars;
         batch.metadata = appended.metadata;
         self.send(batch).await
     }

@@ -1,4 +1,6 @@
-use model::{LogStream, Point, ProbeResult};
+use std::sync::Arc;
+
+use model::{Exemplar, HistogramPoint, LogStream, NativeHistogram, Point, ProbeResult, StartTime};
 
 use super::*;
 
@@ -102,4 +104,46 @@ fn rejections_name_the_limits() {
     rejections.add(Reason::SeriesPerSource, 40);
     assert_eq!(rejections.to_string(), "series_per_source: 40 rows, line_cut: 1 row");
     assert_eq!(rejections.lost(), 40);
+}
+
+#[test]
+fn histograms_and_exemplars_are_held_to_the_limits_of_points() {
+    let limits = Limits { label_value_bytes_max: 4, points_max: 4, ..Limits::default() };
+    let labels = |name: &str| Labels::from_pairs([("__name__", name)]);
+    let histogram = |name: &str, timestamp_ms: i64, start_ms: i64, count: f64| {
+        let histogram = Arc::new(NativeHistogram { count, ..NativeHistogram::default() });
+        HistogramPoint { labels: labels(name), timestamp_ms, start_ms, histogram }
+    };
+    let exemplar = |name: &str, trace: &str| {
+        let exemplar_labels = Labels::from_pairs([("t", trace)]);
+        Exemplar { labels: labels(name), exemplar_labels, timestamp_ms: NOW_MS, value: 1.0 }
+    };
+    let mut batch = Batch::new("s");
+    batch.histograms = vec![
+        histogram("ok", NOW_MS, 5, 1.0),
+        histogram("bad", NOW_MS, 0, -1.0),
+        histogram("late", NOW_MS + 600_001, 0, 1.0),
+        histogram("odd", NOW_MS, NOW_MS + 1, 1.0),
+        histogram("many", NOW_MS, 0, 1.0),
+    ];
+    batch.exemplars = vec![exemplar("ok", "1"), exemplar("", "1"), exemplar("a", "long one")];
+    let start =
+        |name: &str, start_ms: i64| StartTime { labels: labels(name), timestamp_ms: NOW_MS, start_ms };
+    batch.starts = vec![start("ok", 5), start("ok", 0), start("ok", NOW_MS + 1), start("too long", 5)];
+    let (after, rejections) = enforce(&limits, batch, NOW_MS);
+    let left: Vec<(&str, i64)> =
+        after.histograms.iter().map(|point| (point.labels.name(), point.start_ms)).collect();
+    assert_eq!(left, [("ok", 5), ("odd", 0)]);
+    assert_eq!(after.exemplars.len(), 1);
+    assert_eq!(after.starts, [start("ok", 5)]);
+    for reason in [
+        Reason::BatchTooLarge,
+        Reason::HistogramInvalid,
+        Reason::TooFarInFuture,
+        Reason::NameMissing,
+        Reason::LabelValueTooLong,
+    ] {
+        assert_eq!(rejections.count(reason), 1, "{reason:?}");
+    }
+    assert_eq!(rejections.lost(), 5);
 }

@@ -1,3 +1,4 @@
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -68,6 +69,102 @@ fn too_many_samples_are_refused() {
     assert!(engine.query("m_total{i=\"1\"}", HOUR, &source).is_ok());
     let steps = QueryTime::Range { start_ms: 0, end_ms: i64::MAX, step_ms: 1 };
     assert!(engine.query("1", steps, &source).is_err());
+}
+
+/// A source that hands out five series at a time and counts how often it is asked.
+struct Streamed {
+    source: MemorySource,
+    asked: AtomicUsize,
+}
+
+impl Streamed {
+    fn new(source: MemorySource) -> Streamed {
+        Streamed { source, asked: AtomicUsize::new(0) }
+    }
+}
+
+impl SeriesSource for Streamed {
+    fn select(&self, selection: &Selection) -> Result<Vec<Arc<SeriesData>>, crate::SourceError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.source.select(selection)
+    }
+
+    fn is_streamed(&self, _: &Selection) -> bool {
+        true
+    }
+
+    fn for_each_chunk(
+        &self,
+        selection: &Selection,
+        take: &mut dyn FnMut(Vec<Arc<SeriesData>>) -> ControlFlow<()>,
+    ) -> Result<(), crate::SourceError> {
+        for chunk in self.select(selection)?.chunks(5) {
+            if take(chunk.to_vec()).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn of_series_that_are_streamed_only_what_is_held_counts() {
+    let source = Streamed::new(source(40, 240));
+    let engine = Engine::new(EngineOptions { samples_max: 500, ..EngineOptions::default() });
+    for query in [
+        "sum(m_total)",
+        "sum by (i) (m_total{i=~\"1[0-3]\"} * 2)",
+        "count(rate(m_total[5m]) > 1)",
+        "max(max_over_time(rate(m_total[5m])[10m:1m]))",
+        "m_total == 60",
+        "absent(m_total)",
+    ] {
+        engine.query(query, HOUR, &source).expect(query);
+    }
+    for query in ["m_total", "sum by (i) (m_total)", "topk(1, m_total)"] {
+        let error = engine.query(query, HOUR, &source).expect_err(query);
+        assert!(matches!(error, Error::TooManySamples), "{query}: {error}");
+    }
+    // The windows of one series at a time have 240 samples.
+    let time = QueryTime::Instant { time_ms: 3_600_000 };
+    for (samples_max, is_enough) in [(200, false), (300, true)] {
+        let engine = Engine::new(EngineOptions { samples_max, ..EngineOptions::default() });
+        let answer = engine.query("max(count_over_time(m_total[10h]))", time, &source);
+        assert_eq!(answer.is_ok(), is_enough, "{samples_max}");
+    }
+}
+
+#[test]
+fn what_a_query_says_twice_is_evaluated_once() {
+    let asked = |query: &str| {
+        let source = Streamed::new(source(20, 240));
+        let answer = Engine::default().query(query, HOUR, &source).expect(query);
+        (source.asked.into_inner(), answer)
+    };
+    let (once, answer) = asked("m_total - m_total");
+    assert_eq!(once, 1);
+    let Value::Matrix(series) = &answer.value else { panic!("no matrix") };
+    assert_eq!(series.len(), 20);
+    assert!(series.iter().all(|series| series.floats.iter().all(|(_, value)| *value == 0.0)));
+    assert_eq!(asked("sum(rate(m_total[5m])) / sum(rate(m_total[5m])) + sum(rate(m_total[5m]))").0, 1);
+    assert_eq!(asked("sum(m_total) / sum(m_total offset 1m)").0, 2);
+    // In other places of time, the same words mean something else.
+    assert_eq!(asked("max_over_time(sum(m_total)[5m:1m]) - sum(m_total)").0, 2);
+}
+
+#[test]
+fn notes_are_made_wherever_their_cause_stands() {
+    let source = MemorySource::from_series([SeriesData {
+        labels: Labels::from_pairs([("__name__", "gauge")]),
+        timestamps: (0..240).map(|s| s * 15_000).collect(),
+        values: vec![1.0; 240],
+        ..SeriesData::default()
+    }]);
+    let query = "rate(gauge[5m]) + rate(gauge[5m])";
+    let answer = Engine::default().query(query, HOUR, &source).expect("evaluates");
+    let infos = answer.annotations.infos(query);
+    assert_eq!(infos.len(), 2, "{infos:?}");
+    assert!(infos[0].ends_with("(1:6)") && infos[1].ends_with("(1:24)"), "{infos:?}");
 }
 
 #[test]

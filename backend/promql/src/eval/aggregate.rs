@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use model::{Labels, METRIC_NAME};
 
 use super::Evaluator;
-use super::labels::{key_of, key_without, merge_same_labels};
+use super::labels::{key_of, key_without};
 use crate::annotations;
 use crate::ast::{AggregateOp, Grouping};
 use crate::error::{Error, Result, Span};
@@ -16,6 +16,7 @@ use crate::series::StepSeries;
 mod choose;
 mod count_values;
 mod fold;
+mod groups;
 
 /// Series that are aggregated together.
 struct Group<'a> {
@@ -73,9 +74,9 @@ impl Evaluator<'_> {
         }
         let parameters = parameter.as_ref().map(|node| self.scalar(node)).transpose()?.unwrap_or_default();
         let parameter_span = parameter.as_ref().map_or(span, |node| node.span);
-        let series = self.vector(expr)?;
         match op {
             AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk => {
+                let series = self.vector(expr)?;
                 if check_counts(&parameters)? {
                     let groups = groups(&series, grouping);
                     return self.choose_counted(*op, &groups, &parameters, span);
@@ -83,6 +84,7 @@ impl Evaluator<'_> {
                 Ok(Vec::new())
             }
             AggregateOp::LimitRatio => {
+                let series = self.vector(expr)?;
                 if self.check_ratios(&parameters, parameter_span)? {
                     return Ok(choose::by_ratio(&series, &parameters));
                 }
@@ -92,14 +94,7 @@ impl Evaluator<'_> {
                 for q in parameters.iter().filter(|q| !is_valid(**q)) {
                     self.note(|notes| notes.add(annotations::invalid_quantile(*q), parameter_span));
                 }
-                let groups = groups(&series, grouping);
-                let members = series.len().div_ceil(groups.len().max(1));
-                let work = self.grid.steps.saturating_mul(members);
-                let (op, steps, span) = (*op, self.grid.steps, expr.span);
-                let folded = self.map_series(&groups, work, |group, notes| {
-                    Ok(Some(fold::fold(op, group, &parameters, steps, span, notes)))
-                })?;
-                merge_same_labels(folded)
+                self.fold(aggregate, &parameters)
             }
         }
     }

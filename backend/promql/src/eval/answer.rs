@@ -75,33 +75,36 @@ impl Evaluator<'_> {
         let settings = WindowSettings { span: Span::default(), use_starts: false, resets: &[], sums: &[] };
         let mut out = Vec::new();
         let mut held = 0;
-        for RangeSeries { data, drop_name } in self.range_series(range)? {
-            let labels = if drop_name { without_metadata(&data.labels) } else { data.labels.clone() };
-            let mut series = Series { labels, ..Series::default() };
-            moving.each_window(&data, settings, |_, window| {
-                series.floats = match range.mode {
-                    RangeMode::Plain => {
-                        window.timestamps.iter().copied().zip(window.values.iter().copied()).collect()
-                    }
-                    RangeMode::Anchored | RangeMode::Smoothed => extended::samples_with_ends(&window),
-                };
-                let within = |time: i64| time > window.start_ms && time <= window.end_ms;
-                series.histograms = window
-                    .histograms
-                    .iter()
-                    .filter(|sample| within(sample.timestamp_ms))
-                    .map(|sample| (sample.timestamp_ms, std::sync::Arc::clone(&sample.histogram)))
-                    .collect();
-                Ok(())
-            })?;
-            held += series.floats.len() + series.histograms.len();
-            if held > self.context.settings.samples_max {
-                return Err(Error::TooManySamples);
+        self.range_series(range, &mut |chunk| {
+            for RangeSeries { data, drop_name } in chunk {
+                let labels = if drop_name { without_metadata(&data.labels) } else { data.labels.clone() };
+                let mut series = Series { labels, ..Series::default() };
+                moving.each_window(&data, settings, |_, window| {
+                    series.floats = match range.mode {
+                        RangeMode::Plain => {
+                            window.timestamps.iter().copied().zip(window.values.iter().copied()).collect()
+                        }
+                        RangeMode::Anchored | RangeMode::Smoothed => extended::samples_with_ends(&window),
+                    };
+                    let within = |time: i64| time > window.start_ms && time <= window.end_ms;
+                    series.histograms = window
+                        .histograms
+                        .iter()
+                        .filter(|sample| within(sample.timestamp_ms))
+                        .map(|sample| (sample.timestamp_ms, std::sync::Arc::clone(&sample.histogram)))
+                        .collect();
+                    Ok(())
+                })?;
+                held += series.floats.len() + series.histograms.len();
+                if held > self.context.settings.samples_max {
+                    return Err(Error::TooManySamples);
+                }
+                if !series.floats.is_empty() || !series.histograms.is_empty() {
+                    out.push(series);
+                }
             }
-            if !series.floats.is_empty() || !series.histograms.is_empty() {
-                out.push(series);
-            }
-        }
+            Ok(())
+        })?;
         out.sort_by(|a, b| a.labels.cmp(&b.labels));
         if out.windows(2).any(|pair| pair[0].labels == pair[1].labels) {
             return Err(Error::evaluation(super::SAME_LABELSET));

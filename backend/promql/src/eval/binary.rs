@@ -2,6 +2,7 @@
 
 use model::is_stale;
 
+use super::chunks::vector_and_scalar;
 use super::{Evaluated, Evaluator};
 use crate::ast::{BinaryOp, ValueType};
 use crate::error::{Error, Result, Span};
@@ -16,19 +17,15 @@ mod vectors;
 
 impl Evaluator<'_> {
     pub(super) fn binary(self, binary: &BinaryNode, span: Span) -> Result<Evaluated> {
+        if let Some((vector, number, swapped)) = vector_and_scalar(binary) {
+            let (vector, number) = (self.vector(vector)?, self.scalar(number)?);
+            return Ok(Evaluated::Vector(self.with_scalar(binary, span, vector, &number, swapped)));
+        }
         match (binary.lhs.value_type(), binary.rhs.value_type()) {
             (ValueType::Scalar, ValueType::Scalar) => {
                 let (lhs, rhs) = (self.scalar(&binary.lhs)?, self.scalar(&binary.rhs)?);
                 let values = lhs.into_iter().zip(rhs).map(|(a, b)| cells::scalars(binary.op, a, b)).collect();
                 Ok(Evaluated::Scalar(values))
-            }
-            (ValueType::Vector, ValueType::Scalar) => {
-                let (vector, scalar) = (self.vector(&binary.lhs)?, self.scalar(&binary.rhs)?);
-                Ok(Evaluated::Vector(self.with_scalar(binary, span, vector, &scalar, false)))
-            }
-            (ValueType::Scalar, ValueType::Vector) => {
-                let (scalar, vector) = (self.scalar(&binary.lhs)?, self.vector(&binary.rhs)?);
-                Ok(Evaluated::Vector(self.with_scalar(binary, span, vector, &scalar, true)))
             }
             (ValueType::Vector, ValueType::Vector) => {
                 let (lhs, rhs) = (self.vector(&binary.lhs)?, self.vector(&binary.rhs)?);
@@ -44,7 +41,7 @@ impl Evaluator<'_> {
     }
 
     /// A vector with a scalar; `swapped` where the scalar stands on the left.
-    fn with_scalar(
+    pub(super) fn with_scalar(
         self,
         binary: &BinaryNode,
         span: Span,

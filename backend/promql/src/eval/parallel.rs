@@ -25,7 +25,7 @@ impl Evaluator<'_> {
     ) -> Result<Vec<StepSeries>> {
         let interrupt = self.context.interrupt;
         let limit = self.context.settings.samples_max;
-        let held = AtomicUsize::new(self.context.samples.load(Ordering::Relaxed));
+        let held = AtomicUsize::new(self.context.held());
         let run = |item: &T, notes: &mut Annotations| -> Result<Option<StepSeries>> {
             if let Some(interrupt) = interrupt() {
                 return Err(interrupt.into());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::{Labels, is_stale};
 
+use super::chunks::TakeChunk;
 use super::{Evaluated, Evaluator};
 use crate::annotations::{self, Annotations};
 use crate::ast::RangeMode;
@@ -22,6 +23,9 @@ pub(super) struct RangeSeries {
     pub(super) data: Arc<SeriesData>,
     pub(super) drop_name: bool,
 }
+
+/// Takes some series of a range.
+pub(super) type TakeRange<'t> = dyn FnMut(Vec<RangeSeries>) -> Result<()> + 't;
 
 /// The same series without stale markers; shared where there are none.
 pub(super) fn without_stale(data: &Arc<SeriesData>) -> Arc<SeriesData> {
@@ -41,20 +45,22 @@ pub(super) fn without_stale(data: &Arc<SeriesData>) -> Arc<SeriesData> {
 }
 
 impl Evaluator<'_> {
-    /// The series of a range as far as this grid needs them.
-    pub(super) fn range_series(self, range: &RangeNode) -> Result<Vec<RangeSeries>> {
+    /// Hands the series of a range to `take`, as far as this grid needs them.
+    pub(super) fn range_series(self, range: &RangeNode, take: &mut TakeRange<'_>) -> Result<()> {
         match &range.source {
             RangeSource::Selector { selection, hints, .. } => {
-                let series = super::selector::with_hints(self.context.series(*selection)?, *hints);
-                let keep = |data| RangeSeries { data: without_stale(data), drop_name: false };
-                Ok(series.iter().map(keep).collect())
+                self.context.each_series_chunk(*selection, &mut |series| {
+                    let series = super::selector::with_hints(series, *hints);
+                    let keep = |data| RangeSeries { data: without_stale(data), drop_name: false };
+                    take(series.iter().map(keep).collect())
+                })
             }
-            RangeSource::Subquery { expr, step_ms } => self.subquery(range, expr, *step_ms),
+            RangeSource::Subquery { expr, step_ms } => self.subquery(range, expr, *step_ms, take),
         }
     }
 
     /// Evaluates a subquery once for all windows, at multiples of its step.
-    fn subquery(self, range: &RangeNode, expr: &Node, step_ms: i64) -> Result<Vec<RangeSeries>> {
+    fn subquery(self, range: &RangeNode, expr: &Node, step_ms: i64, take: &mut TakeRange<'_>) -> Result<()> {
         let first = range.shift.apply(self.grid.start_ms).saturating_sub(range.range_ms);
         let last = range.shift.apply(self.grid.end_ms());
         // The first multiple of the step after the start, which itself is excluded.
@@ -63,37 +69,55 @@ impl Evaluator<'_> {
         if grid.steps > self.context.settings.samples_max {
             return Err(Error::TooManySamples);
         }
-        let series = self.over(grid).vector(expr)?;
-        Ok(series.into_iter().map(|series| samples_of(series, grid)).collect())
+        self.over(grid).each_chunk(expr, &mut |series| {
+            take(series.into_iter().map(|series| samples_of(series, grid)).collect())
+        })
     }
 
-    /// A window function with its scalar arguments.
+    /// A window function with its scalar arguments; its series are handed to `take`.
     pub(super) fn window_call(
         self,
         function: &FunctionDef,
         window: WindowFunction,
         args: &[Node],
-    ) -> Result<Evaluated> {
+        take: &mut TakeChunk<'_>,
+    ) -> Result<()> {
         let (range, mut parameters) = self.range_and_parameters(args)?;
         check_mode(function, window, range.mode)?;
-        let series = self.range_series(range)?;
         parameters.resize(2, Vec::new());
+        self.range_series(range, &mut |series| {
+            take(self.windows(window, args, range, &parameters, &series)?)
+        })
+    }
+
+    /// A window function over some series of its range.
+    fn windows(
+        self,
+        window: WindowFunction,
+        args: &[Node],
+        range: &RangeNode,
+        parameters: &[Vec<f64>],
+        series: &[RangeSeries],
+    ) -> Result<Vec<StepSeries>> {
         let span = args.first().map_or(Span::default(), |arg| arg.span);
         let use_starts = self.context.settings.start_timestamps;
         let type_labels = self.context.settings.type_and_unit_labels;
         let moving = Moving { grid: self.grid, range, lookback_ms: self.context.settings.lookback_ms };
         let work = self.grid.steps.saturating_mul(4);
-        let out = self.map_series(&series, work, |series, notes| {
+        let (held, limit) = (self.context.held(), self.context.settings.samples_max);
+        self.map_series(series, work, |series, notes| {
             let drop_name = series.drop_name || !window.keeps_name;
             let mut out = StepSeries::new(series.data.labels.clone(), drop_name);
             let values = &series.data.values;
             let resets = if window.counts_resets { counter_resets(values) } else { Vec::new() };
             let sums = if window.sums { exact_sums(values) } else { Vec::new() };
             let settings = WindowSettings { span, use_starts, resets: &resets, sums: &sums };
+            let mut longest = 0;
             moving.each_window(&series.data, settings, |step, mut view| {
-                for (slot, values) in view.parameters.iter_mut().zip(&parameters) {
+                for (slot, values) in view.parameters.iter_mut().zip(parameters) {
                     *slot = values.get(step).copied().unwrap_or(f64::NAN);
                 }
+                longest = longest.max(view.timestamps.len());
                 if let Some(cell) = (window.run)(&view, notes)? {
                     out.push(step, cell);
                 }
@@ -102,9 +126,12 @@ impl Evaluator<'_> {
             if window.counts_resets {
                 note_non_counter(type_labels, &out, span, notes);
             }
+            // The window counts as held as long as it is looked at.
+            if held.saturating_add(longest) > limit {
+                return Err(Error::TooManySamples);
+            }
             Ok(Some(out))
-        })?;
-        Ok(Evaluated::Vector(out))
+        })
     }
 
     /// The one range argument, and the values of the scalar ones.
@@ -127,12 +154,15 @@ impl Evaluator<'_> {
         let mut present = vec![false; self.grid.steps];
         let moving = Moving { grid: self.grid, range, lookback_ms: self.context.settings.lookback_ms };
         let settings = WindowSettings { span: Span::default(), use_starts: false, resets: &[], sums: &[] };
-        for series in self.range_series(range)? {
-            moving.each_window(&series.data, settings, |step, _| {
-                present[step] = true;
-                Ok(())
-            })?;
-        }
+        self.range_series(range, &mut |series| {
+            for series in &series {
+                moving.each_window(&series.data, settings, |step, _| {
+                    present[step] = true;
+                    Ok(())
+                })?;
+            }
+            Ok(())
+        })?;
         let matchers = match &range.source {
             RangeSource::Selector { matchers, .. } => &matchers[..],
             RangeSource::Subquery { .. } => &[],

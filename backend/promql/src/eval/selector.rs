@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::is_stale;
 
 use super::Evaluator;
+use super::chunks::TakeChunk;
 use crate::annotations::{self, Annotations, HistogramOperation};
 use crate::error::{Result, Span};
 use crate::functions::extended::{interpolate, interpolate_histograms};
@@ -99,15 +100,35 @@ fn derive_hints(data: &Arc<SeriesData>) -> Arc<SeriesData> {
 }
 
 impl Evaluator<'_> {
-    pub(super) fn selector(self, selector: &SelectorNode, span: Span) -> Result<Vec<StepSeries>> {
-        if selector.smoothed {
-            return self.smoothed_selector(selector, span);
-        }
-        self.select(selector, Take::Value)
+    /// The series of an instant selector, handed to `chunk`.
+    pub(super) fn selector(
+        self,
+        selector: &SelectorNode,
+        span: Span,
+        chunk: &mut TakeChunk<'_>,
+    ) -> Result<()> {
+        self.context.each_series_chunk(selector.selection, &mut |series| {
+            chunk(if selector.smoothed {
+                self.smoothed(selector, span, series)?
+            } else {
+                self.latest(selector, Take::Value, series)?
+            })
+        })
     }
 
-    pub(super) fn select(self, selector: &SelectorNode, take: Take) -> Result<Vec<StepSeries>> {
-        let series = with_hints(self.context.series(selector.selection)?, selector.hints);
+    /// What `take` says of the samples of an instant selector that is not smoothed, handed to `chunk`.
+    pub(super) fn select(self, selector: &SelectorNode, take: Take, chunk: &mut TakeChunk<'_>) -> Result<()> {
+        self.context
+            .each_series_chunk(selector.selection, &mut |series| chunk(self.latest(selector, take, series)?))
+    }
+
+    fn latest(
+        self,
+        selector: &SelectorNode,
+        take: Take,
+        series: &[Arc<SeriesData>],
+    ) -> Result<Vec<StepSeries>> {
+        let series = with_hints(series, selector.hints);
         let lookback = self.context.settings.lookback_ms;
         let (grid, shift) = (self.grid, selector.shift);
         self.map_series(&series, grid.steps, |data, _| {
@@ -133,8 +154,12 @@ impl Evaluator<'_> {
         })
     }
 
-    fn smoothed_selector(self, selector: &SelectorNode, span: Span) -> Result<Vec<StepSeries>> {
-        let series = self.context.series(selector.selection)?;
+    fn smoothed(
+        self,
+        selector: &SelectorNode,
+        span: Span,
+        series: &[Arc<SeriesData>],
+    ) -> Result<Vec<StepSeries>> {
         let lookback = self.context.settings.lookback_ms;
         let (grid, shift) = (self.grid, selector.shift);
         self.map_series(series, grid.steps, |data, notes| {

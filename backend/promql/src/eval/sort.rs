@@ -13,8 +13,9 @@ impl Evaluator<'_> {
     pub(super) fn sort(self, by: SortBy, args: &[Node], span: Span) -> Result<Evaluated> {
         let operand = super::call::arg(args, 0)?;
         let mut series = self.vector(operand)?;
-        // What is the same at every step is evaluated, and sorted, once.
-        if self.context.range_query && !operand.step_invariant {
+        // A subquery is a range as well. What is the same at every step is evaluated, and sorted, once.
+        let is_range = self.context.range_query || self.grid.start_ms != self.grid.until_ms;
+        if is_range && !operand.step_invariant {
             self.note(|notes| notes.add(annotations::sort_in_range_query(), span));
         }
         match by {

@@ -41,9 +41,10 @@ pub(crate) fn plan(
         Known { step: step_ms as f64 / 1000.0, range: (grid.until_ms - grid.start_ms) as f64 / 1000.0 };
     let mut builder = Builder { options, known, grid, step_ms, selections: Vec::new() };
     let times = Times { start_ms: grid.start_ms, end_ms: grid.end_ms() };
-    let root = builder
+    let mut root = builder
         .node(expr, times, Around::default())
         .map_err(|(span, message)| ParseError::new(query, span, message))?;
+    super::repeats::mark(&mut root);
     Ok(Plan { root, selections: builder.selections, grid })
 }
 
@@ -154,7 +155,7 @@ impl Builder {
                 (NodeKind::Binary(Box::new(node)), invariant)
             }
         };
-        Ok(Node { kind, span, step_invariant })
+        Ok(Node { kind, span, step_invariant, shared: None })
     }
 
     fn call(
@@ -166,7 +167,12 @@ impl Builder {
         around: Around,
     ) -> Result<Node, Problem> {
         if let Body::QueryTime(which) = function.body {
-            return Ok(Node { kind: NodeKind::Number(self.query_time(which)), span, step_invariant: true });
+            return Ok(Node {
+                kind: NodeKind::Number(self.query_time(which)),
+                span,
+                step_invariant: true,
+                shared: None,
+            });
         }
         if matches!(function.body, Body::Info) {
             return self.info(span, args, times, around);
@@ -175,7 +181,7 @@ impl Builder {
         let args: Vec<Node> =
             args.iter().map(|arg| self.node(arg, times, around)).collect::<Result<_, _>>()?;
         let step_invariant = !function.reads_evaluation_time && args.iter().all(|arg| arg.step_invariant);
-        Ok(Node { kind: NodeKind::Call { function, args }, span, step_invariant })
+        Ok(Node { kind: NodeKind::Call { function, args }, span, step_invariant, shared: None })
     }
 
     fn query_time(&self, which: QueryTimeFunction) -> f64 {
@@ -317,7 +323,7 @@ impl Builder {
         let selection = self.selection(&wanted.into(), info_times, 0, Some("info"));
         let step_invariant = base.step_invariant;
         let node = InfoNode { base, selection, name_matchers, data_matchers, shifts };
-        Ok(Node { kind: NodeKind::Info(Box::new(node)), span, step_invariant })
+        Ok(Node { kind: NodeKind::Info(Box::new(node)), span, step_invariant, shared: None })
     }
 }
 

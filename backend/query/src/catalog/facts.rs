@@ -1,4 +1,4 @@
-//! `metrics`, `logs` and `probes`: one row is one thing that happened.
+//! Tables in which one row is one thing that happened: all but those of label sets.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use store::Table;
 
 use crate::scan::{Request, TableScan};
 
-/// A table whose rows need no merging.
+/// A table whose rows need no merging here.
 #[derive(Debug)]
 pub(super) struct FactTable {
     scan: TableScan,

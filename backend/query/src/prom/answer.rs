@@ -20,6 +20,9 @@ pub struct PromStats {
     pub series: usize,
     /// Samples read, over all selectors.
     pub samples: usize,
+    /// Most samples in memory at once of those read, or more: what was read before evaluation, and what was
+    /// streamed during it.
+    pub samples_held_max: usize,
     /// Bytes read of files.
     pub bytes_read: u64,
     /// Files read from.
@@ -43,6 +46,7 @@ impl PromStats {
     pub(super) fn add(&mut self, other: &PromStats) {
         self.series += other.series;
         self.samples += other.samples;
+        self.samples_held_max += other.samples_held_max;
         self.bytes_read += other.bytes_read;
         self.files += other.files;
         self.files_pruned += other.files_pruned;

@@ -5,14 +5,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use promql::Series;
+use promql::{Bucket, Histogram, Series};
 
 /// Bytes an entry takes besides its samples and labels.
 const ENTRY_BYTES: usize = 256;
 /// Bytes of a float with its time.
 const FLOAT_BYTES: usize = 16;
-/// Bytes a native histogram takes, roughly.
-const HISTOGRAM_BYTES: usize = 512;
+/// Bytes a native histogram takes with its time, without its buckets.
+const HISTOGRAM_BYTES: usize = size_of::<Histogram>() + 32;
 
 /// What the steps of a query depend on besides the data.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,10 +54,15 @@ impl Extent {
         let series = |series: &Series| {
             series.labels.heap_bytes()
                 + series.floats.len() * FLOAT_BYTES
-                + series.histograms.len() * HISTOGRAM_BYTES
+                + series.histograms.iter().map(|(_, histogram)| histogram_bytes(histogram)).sum::<usize>()
         };
         ENTRY_BYTES + self.files.len() * size_of::<FileMark>() + self.series.iter().map(series).sum::<usize>()
     }
+}
+
+fn histogram_bytes(histogram: &Histogram) -> usize {
+    let buckets = (histogram.positive.len() + histogram.negative.len()) * size_of::<Bucket>();
+    HISTOGRAM_BYTES + buckets + histogram.custom_bounds.len() * size_of::<f64>()
 }
 
 /// Extents by query, those used longest ago given up first.

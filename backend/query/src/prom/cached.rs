@@ -157,7 +157,8 @@ struct Known {
 fn marks(snapshot: &Snapshot, times: RangeInclusive<i64>) -> Vec<FileMark> {
     let (start_us, end_us) =
         (times.start().saturating_mul(1_000), times.end().saturating_mul(1_000).saturating_add(999));
-    let files = snapshot.all_files(Table::Metrics).iter();
+    let tables = [Table::Metrics, Table::Histograms, Table::StartTimes];
+    let files = tables.into_iter().flat_map(|table| snapshot.all_files(table));
     let mut marks: Vec<FileMark> = files
         .filter(|file| file.may_hold_time(Some(start_us), Some(end_us)))
         .map(|file| {

@@ -18,6 +18,11 @@ pub struct PromConfig {
     pub series_max: usize,
     /// Memory the samples of one query may take while they are read, in bytes.
     pub memory_limit: usize,
+    /// Samples read before a query is evaluated, about; selectors with more are read while it is, some series at
+    /// a time.
+    pub prefetch_samples: usize,
+    /// Samples read at a time in that case. Three times as many are in memory.
+    pub slice_samples: usize,
     /// Queries that run at once; others wait until their time is up.
     pub concurrent_max: usize,
     /// Queries that wait at once; others are turned away.
@@ -40,6 +45,8 @@ impl Default for PromConfig {
             samples_max: 50_000_000,
             series_max: 1_000_000,
             memory_limit: 1 << 30,
+            prefetch_samples: 4 << 20,
+            slice_samples: 1 << 20,
             concurrent_max: 20,
             waiting_max: 160,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -53,12 +60,25 @@ impl Default for PromConfig {
 /// Bytes a sample takes in memory.
 pub(super) const SAMPLE_BYTES: usize = 16;
 
+/// Slices of a selector in memory at once: one is evaluated, one waits, one is read.
+pub(super) const SLICES_HELD: usize = 3;
+
 impl PromConfig {
     /// Samples a query may read.
     pub(super) fn samples_read_max(&self) -> usize {
         let available = self.ledger.as_ref().map_or(u64::MAX, |ledger| ledger.available());
         let bytes = self.memory_limit.min(usize::try_from(available).unwrap_or(usize::MAX));
         self.samples_max.min(bytes / SAMPLE_BYTES)
+    }
+
+    /// Samples a query may read before it is evaluated.
+    pub(super) fn prefetch_max(&self) -> usize {
+        self.prefetch_samples.min(self.samples_read_max() / 2)
+    }
+
+    /// Samples of a slice.
+    pub(super) fn slice_len(&self) -> usize {
+        self.slice_samples.min(self.samples_read_max() / (SLICES_HELD + 1)).max(1)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use model::Matcher;
-use promql::{Engine, EngineOptions, Hints, Interrupt, Prefetched, QueryTime, Selection, SeriesData};
+use promql::{Engine, EngineOptions, Hints, Interrupt, QueryTime, Selection, SeriesData};
 use store::Snapshot;
 use store::memory::Held;
 use store::samples::{SampleBudget, SampleOptions};
@@ -17,9 +17,10 @@ use tokio::task::JoinHandle;
 use super::answer::{PromAnswer, PromStats};
 use super::cache::ResultCache;
 use super::cached::CachedRange;
-use super::config::{PromConfig, PromOptions, SAMPLE_BYTES};
+use super::config::{PromConfig, PromOptions, SAMPLE_BYTES, SLICES_HELD};
 use super::error::{IN_EXECUTION, IN_QUEUE, PromError};
-use super::fetch::{FetchLimits, fetch, milliseconds};
+use super::fetch::{FetchLimits, Fetched, fetch, milliseconds};
+use super::source::Source;
 use crate::workers::Workers;
 
 /// Answers PromQL over snapshots. Cheap to clone.
@@ -117,8 +118,12 @@ impl PromEngine {
         let selection = Selection { id: 0, matchers, start_ms, end_ms, hints };
         let series = self.on_workers(async move {
             let _permit = run.engine.enter(run.stop.deadline).await?;
-            let (mut data, _) = run.fetch(&[selection]).await?;
-            Ok(data.0.pop().unwrap_or_default())
+            let limits = FetchLimits { prefetch_max: usize::MAX, ..run.limits() };
+            let (mut fetched, _) = run.fetch(&[selection], &limits).await?;
+            match fetched.pop() {
+                Some(Fetched::Read(series)) => Ok(series),
+                _ => Ok(Vec::new()),
+            }
         });
         let series = series.await;
         drop(guard);
@@ -153,7 +158,7 @@ impl PromEngine {
     }
 
     /// The language with the settings of one query.
-    fn language(&self, options: &PromOptions) -> Engine {
+    pub(super) fn language(&self, options: &PromOptions) -> Engine {
         let config = &self.0.config;
         Engine::new(EngineOptions {
             lookback_delta: options.lookback_delta.unwrap_or(config.lookback_delta),
@@ -178,7 +183,7 @@ impl PromEngine {
     }
 
     /// Waits for a place, no longer than until `deadline`.
-    async fn enter(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PromError> {
+    pub(super) async fn enter(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PromError> {
         if let Ok(permit) = Arc::clone(&self.0.running).try_acquire_owned() {
             return Ok(permit);
         }
@@ -213,7 +218,7 @@ pub(super) struct Run {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) query: String,
     pub(super) time: QueryTime,
-    stop: Arc<Stop>,
+    pub(super) stop: Arc<Stop>,
 }
 
 impl Run {
@@ -230,25 +235,37 @@ impl Run {
         let asked = Instant::now();
         let permit = self.engine.enter(self.stop.deadline).await?;
         let queue_ms = milliseconds(asked.elapsed());
-        let (data, stats) = self.fetch(prepared.selections()).await?;
-        let held = self.hold(stats.samples)?;
+        let (fetched, stats) = self.fetch(prepared.selections(), &self.limits()).await?;
+        let config = self.engine.config();
+        let slices = if fetched.iter().any(|f| matches!(f, Fetched::ToStream(_))) {
+            SLICES_HELD * config.slice_len()
+        } else {
+            0
+        };
+        let held = self.hold(stats.samples + slices)?;
+        let source = Source::new(fetched, self);
         let stop = Arc::clone(&self.stop);
         let evaluated = tokio::task::spawn_blocking(move || {
             // The place and the memory are free again when the work has ended, whoever waits for it.
             let (_permit, _held) = (permit, held);
             let started = Instant::now();
-            let answer = prepared.evaluate(&data, &|| stop.interrupt())?;
-            Ok::<_, PromError>((answer, milliseconds(started.elapsed())))
+            let answer = prepared.evaluate(&source, &|| stop.interrupt());
+            let answer = answer.map_err(|error| source.failure().unwrap_or_else(|| error.into()))?;
+            Ok::<_, PromError>((answer, source.stats(), milliseconds(started.elapsed())))
         });
         let failed = || PromError::Internal("the query failed; the log of the server says why".to_owned());
-        let (answer, eval_ms) = evaluated.await.map_err(|_| failed())??;
-        let stats = PromStats { queue_ms, eval_ms, ..stats };
+        let (answer, streamed, eval_ms) = evaluated.await.map_err(|_| failed())??;
+        let mut stats = PromStats { queue_ms, eval_ms, ..stats };
+        stats.add(&streamed);
         Ok(PromAnswer { value: answer.value, annotations: answer.annotations, stats })
     }
 
-    async fn fetch(&self, selections: &[Selection]) -> Result<(Prefetched, PromStats), PromError> {
-        let limits = self.limits();
-        let fetching = fetch(&self.snapshot, selections, &limits);
+    async fn fetch(
+        &self,
+        selections: &[Selection],
+        limits: &FetchLimits,
+    ) -> Result<(Vec<Fetched>, PromStats), PromError> {
+        let fetching = fetch(&self.snapshot, selections, limits);
         match tokio::time::timeout_at(self.stop.deadline.into(), fetching).await {
             Ok(fetched) => fetched.map_err(|error| self.stop.explain(error)),
             Err(_) => Err(PromError::Timeout(IN_EXECUTION)),
@@ -261,11 +278,12 @@ impl Run {
         ledger.hold((samples * SAMPLE_BYTES) as u64).map(Some).ok_or(PromError::OutOfMemory)
     }
 
-    fn limits(&self) -> FetchLimits {
+    pub(super) fn limits(&self) -> FetchLimits {
         let config = self.engine.config();
         let stop = Arc::clone(&self.stop);
         FetchLimits {
             series_max: config.series_max,
+            prefetch_max: config.prefetch_max(),
             samples: SampleOptions {
                 budget: Arc::new(SampleBudget::new(config.samples_read_max())),
                 parallel: config.threads.max(1),
@@ -278,12 +296,12 @@ impl Run {
 /// Why a query has to end before its answer.
 #[derive(Debug)]
 pub(super) struct Stop {
-    deadline: Instant,
+    pub(super) deadline: Instant,
     canceled: AtomicBool,
 }
 
 impl Stop {
-    fn interrupt(&self) -> Option<Interrupt> {
+    pub(super) fn interrupt(&self) -> Option<Interrupt> {
         if self.canceled.load(Relaxed) {
             Some(Interrupt::Canceled)
         } else if Instant::now() >= self.deadline {
@@ -294,7 +312,7 @@ impl Stop {
     }
 
     /// A reading that was called off tells not why.
-    fn explain(&self, error: PromError) -> PromError {
+    pub(super) fn explain(&self, error: PromError) -> PromError {
         match (error, self.interrupt()) {
             (PromError::Canceled(during), Some(Interrupt::Timeout)) => PromError::Timeout(during),
             (error, _) => error,
@@ -311,7 +329,7 @@ impl Drop for CancelOnDrop {
     }
 }
 
-struct AbortOnDrop<T>(JoinHandle<T>);
+pub(super) struct AbortOnDrop<T>(pub(super) JoinHandle<T>);
 
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {

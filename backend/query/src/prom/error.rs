@@ -112,7 +112,7 @@ impl From<promql::Error> for PromError {
             promql::Error::Timeout => PromError::Timeout(IN_EVALUATION),
             promql::Error::Canceled => PromError::Canceled(IN_EVALUATION),
             promql::Error::TooManySamples => PromError::TooManySamples,
-            // Data is fetched before evaluation, so that a source has nothing to fail with.
+            // What failed in reading is known to the source, and told by it.
             promql::Error::Source(error) => PromError::Internal(error.to_string()),
         }
     }

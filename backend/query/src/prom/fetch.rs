@@ -1,43 +1,84 @@
-//! Gets everything a query will ask for, before it is evaluated: all selectors at once.
+//! Gets what a query will ask for: looks up the series of all selectors and estimates how many samples they have.
+//! What is small is read before the query is evaluated, all selectors at once; what is not is left to be streamed
+//! while it is.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::try_join_all;
 use model::Matcher;
-use promql::{Prefetched, Selection, SeriesData};
-use store::Snapshot;
-use store::samples::SampleOptions;
+use promql::{Selection, SeriesData};
+use store::samples::{SampleOptions, SamplePlan};
+use store::{SeriesEntry, Snapshot};
 
 use super::answer::PromStats;
 use super::error::PromError;
+use super::slices::series_data;
 
 /// What reading for a query may use up.
 #[derive(Clone, Debug)]
 pub(super) struct FetchLimits {
     pub(super) series_max: usize,
+    /// Samples read before evaluation, about; selectors with more are streamed.
+    pub(super) prefetch_max: usize,
     pub(super) samples: SampleOptions,
 }
 
-/// The series of all selections, with what it took.
+/// What there is for one selection.
+#[derive(Clone, Debug)]
+pub(super) enum Fetched {
+    /// Its series.
+    Read(Vec<Arc<SeriesData>>),
+    /// The series to be streamed, by (metric, tsid); not all of them need have samples.
+    ToStream(Arc<[SeriesEntry]>),
+}
+
+/// What there is for every selection, with what it took.
 pub(super) async fn fetch(
     snapshot: &Snapshot,
     selections: &[Selection],
     limits: &FetchLimits,
-) -> Result<(Prefetched, PromStats), PromError> {
+) -> Result<(Vec<Fetched>, PromStats), PromError> {
     let groups = groups(selections);
-    let fetched = try_join_all(groups.iter().map(|group| read(snapshot, group, limits))).await?;
+    let planned = try_join_all(groups.iter().map(|group| plan(snapshot, group, limits))).await?;
     let mut stats = PromStats::default();
-    let mut series = vec![Vec::new(); selections.len()];
-    for (group, (data, took)) in groups.iter().zip(fetched) {
+    planned.iter().for_each(|(_, took)| stats.add(took));
+    let is_small = small(&planned.iter().map(|(plan, _)| plan.samples()).collect::<Vec<_>>(), limits);
+    let planned = groups.iter().zip(planned).zip(is_small);
+    let reads = planned.map(async |((group, (plan, _)), is_small)| {
+        if is_small {
+            return read(snapshot, group, plan, limits).await;
+        }
+        Ok((Fetched::ToStream(Arc::clone(plan.series())), PromStats::default()))
+    });
+    let mut fetched = vec![Fetched::Read(Vec::new()); selections.len()];
+    for (group, (of_group, took)) in groups.iter().zip(try_join_all(reads).await?) {
         stats.add(&took);
         for place in &group.places {
             let Selection { start_ms, end_ms, .. } = selections[*place];
-            let within = data.iter().filter(|data| has_samples_within(data, start_ms, end_ms));
-            series[*place] = within.map(Arc::clone).collect();
+            fetched[*place] = match &of_group {
+                Fetched::Read(data) => {
+                    let within = data.iter().filter(|data| has_samples_within(data, start_ms, end_ms));
+                    Fetched::Read(within.map(Arc::clone).collect())
+                }
+                Fetched::ToStream(series) => Fetched::ToStream(Arc::clone(series)),
+            };
         }
     }
-    Ok((Prefetched(series), stats))
+    Ok((fetched, stats))
+}
+
+/// Which readings together have few enough samples to be read at once; those with fewest are.
+fn small(samples: &[usize], limits: &FetchLimits) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..samples.len()).collect();
+    order.sort_by_key(|place| samples[*place]);
+    let mut is_small = vec![false; samples.len()];
+    let mut sum = 0_usize;
+    for place in order {
+        sum = sum.saturating_add(samples[place]);
+        is_small[place] = sum <= limits.prefetch_max;
+    }
+    is_small
 }
 
 /// Selections that are read as one: the same matchers, times that overlap.
@@ -75,15 +116,18 @@ fn groups(selections: &[Selection]) -> Vec<Group> {
 }
 
 fn has_samples_within(data: &SeriesData, start_ms: i64, end_ms: i64) -> bool {
-    let next = data.timestamps.partition_point(|time| *time < start_ms);
-    data.timestamps.get(next).is_some_and(|time| *time <= end_ms)
+    let float = data.timestamps.partition_point(|time| *time < start_ms);
+    let histogram = data.histograms.partition_point(|sample| sample.timestamp_ms < start_ms);
+    data.timestamps.get(float).is_some_and(|time| *time <= end_ms)
+        || data.histograms.get(histogram).is_some_and(|sample| sample.timestamp_ms <= end_ms)
 }
 
-async fn read(
+/// Finds the series of a group and what is to be read of them.
+async fn plan(
     snapshot: &Snapshot,
     group: &Group,
     limits: &FetchLimits,
-) -> Result<(Vec<Arc<SeriesData>>, PromStats), PromError> {
+) -> Result<(SamplePlan, PromStats), PromError> {
     let (start_ms, end_ms) = (group.start_ms, group.end_ms);
     let started = Instant::now();
     let entries = snapshot.select_series(&group.matchers, start_ms, end_ms).await?;
@@ -91,27 +135,34 @@ async fn read(
         return Err(PromError::TooManySeries { limit: limits.series_max });
     }
     let selected = Instant::now();
-    let read = snapshot.read_samples(&entries, start_ms, end_ms, &limits.samples).await?;
+    let series = entries.len();
+    let plan = snapshot.plan_samples(entries.into(), start_ms, end_ms, &limits.samples).await?;
+    let (select_ms, read_ms) = (milliseconds(selected - started), milliseconds(selected.elapsed()));
+    Ok((plan, PromStats { series, select_ms, read_ms, ..PromStats::default() }))
+}
+
+async fn read(
+    snapshot: &Snapshot,
+    group: &Group,
+    plan: SamplePlan,
+    limits: &FetchLimits,
+) -> Result<(Fetched, PromStats), PromError> {
+    let started = Instant::now();
+    let entries = Arc::clone(plan.series());
+    let read = plan.read().await?;
+    let range = (group.start_ms, group.end_ms);
+    let (series, histograms) = series_data(snapshot, &entries, read.series, range, &limits.samples).await?;
+    let samples = read.stats.samples + histograms;
     let stats = PromStats {
-        series: entries.len(),
-        samples: read.stats.samples,
+        samples,
+        samples_held_max: samples,
         bytes_read: read.stats.bytes,
         files: read.stats.files,
         files_pruned: read.stats.files_pruned,
-        select_ms: milliseconds(selected - started),
-        read_ms: milliseconds(selected.elapsed()),
+        read_ms: milliseconds(started.elapsed()),
         ..PromStats::default()
     };
-    let series = entries.into_iter().zip(read.series).filter(|(_, samples)| !samples.timestamps.is_empty());
-    let series = series.map(|(entry, samples)| {
-        Arc::new(SeriesData {
-            labels: entry.labels,
-            timestamps: samples.timestamps,
-            values: samples.values,
-            ..SeriesData::default()
-        })
-    });
-    Ok((series.collect(), stats))
+    Ok((Fetched::Read(series), stats))
 }
 
 /// For people.

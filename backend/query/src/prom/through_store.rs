@@ -7,18 +7,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Batch, Point, SystemClock};
+use model::{Batch, HistogramPoint, Labels, Point, StartTime, SystemClock};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use promql::script::{Report, Target, run_on};
-use promql::{Answer, QueryTime, SeriesData};
+use promql::{Answer, Cell, QueryTime, SeriesData};
 use store::Store;
 use store::compact::{CompactionScope, ProgressFn};
 
 use super::config::{PromConfig, PromOptions};
 use super::engine::PromEngine;
 use super::error::PromError;
+use super::histograms::storable;
 use crate::workers::Workers;
 
 /// Longer ago than the times of scripts, which begin in 1970.
@@ -138,9 +139,10 @@ impl ThroughStore {
         Ok(Open { store, objects, folder })
     }
 
-    fn append(&self, points: Vec<Point>) -> Result<(), String> {
+    fn append(&self, samples: Vec<Loaded>) -> Result<(), String> {
         let store = self.store()?;
-        let batch = Batch { points, ..Batch::new("script") };
+        let mut batch = Batch::new("script");
+        samples.into_iter().for_each(|sample| sample.add_to(&mut batch));
         self.runtime.block_on(store.append(batch)).map(|_| ()).map_err(|error| error.to_string())
     }
 
@@ -173,10 +175,10 @@ impl Target for ThroughStore {
     fn load(&mut self, series: Vec<SeriesData>) -> Result<(), String> {
         // Of two lines of a script for one series and time the later one counts; a store knows no order.
         let mut last = HashMap::new();
-        for point in series.iter().flat_map(points) {
-            last.insert((point.labels.clone(), point.timestamp_ms), point);
+        for sample in series.iter().flat_map(samples) {
+            last.insert((sample.labels.clone(), sample.timestamp_ms), sample);
         }
-        let mut points: Vec<Point> = last.into_values().collect();
+        let mut points: Vec<Loaded> = last.into_values().collect();
         points.sort_by(|a, b| (&a.labels, a.timestamp_ms).cmp(&(&b.labels, b.timestamp_ms)));
         match self.stage {
             Stage::Head => self.append(points)?,
@@ -200,7 +202,7 @@ impl Target for ThroughStore {
                 }
             }
         }
-        check_kinds(&series)
+        Ok(())
     }
 
     fn clear(&mut self) {
@@ -229,22 +231,48 @@ impl Drop for ThroughStore {
     }
 }
 
-/// Tells what of the samples the tables have no columns for.
-fn check_kinds(series: &[SeriesData]) -> Result<(), String> {
-    let histograms: usize = series.iter().map(|series| series.histograms.len()).sum();
-    if histograms > 0 {
-        return Err(format!("{histograms} native histograms are not stored"));
-    }
-    let starts = series.iter().flat_map(|series| &series.starts).filter(|start| **start != 0).count();
-    if starts > 0 { Err(format!("{starts} start times are not stored")) } else { Ok(()) }
+/// One sample of a script, of either kind.
+#[derive(Clone, Debug)]
+struct Loaded {
+    labels: Labels,
+    timestamp_ms: i64,
+    /// 0 where not known.
+    start_ms: i64,
+    value: Cell,
 }
 
-fn points(series: &SeriesData) -> impl Iterator<Item = Point> + '_ {
-    series.timestamps.iter().zip(&series.values).map(|(timestamp_ms, value)| Point {
+impl Loaded {
+    fn add_to(self, batch: &mut Batch) {
+        let Loaded { labels, timestamp_ms, start_ms, value } = self;
+        match value {
+            Cell::Float(value) => {
+                if start_ms != 0 {
+                    let labels = Labels::clone(&labels);
+                    batch.starts.push(StartTime { labels, timestamp_ms, start_ms });
+                }
+                batch.points.push(Point { labels, timestamp_ms, value });
+            }
+            Cell::Histogram(histogram) => {
+                let histogram = Arc::new(storable(&histogram));
+                batch.histograms.push(HistogramPoint { labels, timestamp_ms, start_ms, histogram });
+            }
+        }
+    }
+}
+
+fn samples(series: &SeriesData) -> impl Iterator<Item = Loaded> + '_ {
+    let floats = series.timestamps.iter().zip(&series.values).enumerate().map(|(i, (time, value))| Loaded {
         labels: series.labels.clone(),
-        timestamp_ms: *timestamp_ms,
-        value: *value,
-    })
+        timestamp_ms: *time,
+        start_ms: series.starts.get(i).copied().unwrap_or(0),
+        value: Cell::Float(*value),
+    });
+    floats.chain(series.histograms.iter().map(|sample| Loaded {
+        labels: series.labels.clone(),
+        timestamp_ms: sample.timestamp_ms,
+        start_ms: sample.start_ms,
+        value: Cell::Histogram(Arc::clone(&sample.histogram)),
+    }))
 }
 
 #[cfg(test)]

@@ -22,12 +22,14 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::stream::{self, StreamExt};
 use store::Table;
 
+use super::merge_rows::RowMerger;
 use super::merge_samples::SampleMerger;
 use super::ordering;
 
 /// Merges adjacent rows. Of `series` and `log_streams` those with the same day and id: earliest `first_ts`,
 /// latest `last_ts`, the rest of the first row. Of `metrics` those with the same series and time: the value
-/// that [`store::duplicates::wins`]. Needs its input in one partition, in the table's order.
+/// that [`store::duplicates::wins`]. Of `histograms`, `start_times` and `exemplars` those with the same series and
+/// time: the rows that count by [`store::sparse::repeats`]. Needs its input in one partition, in the table's order.
 #[derive(Debug)]
 pub(crate) struct MergeExec {
     table: Table,
@@ -38,7 +40,7 @@ pub(crate) struct MergeExec {
 
 impl MergeExec {
     /// Merges the rows of `input`, which has at least the columns day, key, id, `first_ts` and `last_ts`, or
-    /// metric, tsid, ts and value.
+    /// metric, tsid, ts and value, or all of the table.
     pub(crate) fn new(table: Table, input: Arc<dyn ExecutionPlan>) -> MergeExec {
         let schema = input.schema();
         let orders = ordering(table, &schema);
@@ -108,7 +110,7 @@ impl ExecutionPlan for MergeExec {
             match input.next().await {
                 Some(Ok(batch)) => Some((merger.push(&batch), Some((input, merger)))),
                 Some(Err(error)) => Some((Err(error), None)),
-                None => Some((Ok(merger.finish()), None)),
+                None => Some((merger.finish(), None)),
             }
         });
         let filled = merged.filter_map(move |result| {
@@ -127,17 +129,19 @@ impl ExecutionPlan for MergeExec {
     }
 }
 
-/// Either way of merging.
+/// The ways of merging.
 enum Merger {
     Labels(LabelMerger),
     Samples(SampleMerger),
+    Rows(RowMerger),
 }
 
 impl Merger {
     fn new(table: Table, schema: &SchemaRef) -> Result<Merger> {
-        Ok(match table.time_column() {
-            Some(_) => Merger::Samples(SampleMerger::new(schema)?),
-            None => Merger::Labels(LabelMerger::new(table, schema)?),
+        Ok(match table {
+            Table::Series | Table::LogStreams => Merger::Labels(LabelMerger::new(table, schema)?),
+            Table::Metrics => Merger::Samples(SampleMerger::new(schema)?),
+            _ => Merger::Rows(RowMerger::new(table, schema)?),
         })
     }
 
@@ -145,13 +149,15 @@ impl Merger {
         match self {
             Merger::Labels(merger) => merger.push(batch),
             Merger::Samples(merger) => merger.push(batch),
+            Merger::Rows(merger) => merger.push(batch),
         }
     }
 
-    fn finish(self) -> RecordBatch {
+    fn finish(self) -> Result<RecordBatch> {
         match self {
-            Merger::Labels(merger) => merger.finish(),
-            Merger::Samples(merger) => merger.finish(),
+            Merger::Labels(merger) => Ok(merger.finish()),
+            Merger::Samples(merger) => Ok(merger.finish()),
+            Merger::Rows(merger) => merger.finish(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which files may hold a sample that another file, or the head, holds too. Only these are merged before
+//! Which files may hold a sample (or histogram, start time, exemplar) that another file, or the head, holds too. Only these are merged before
 //! anything else sees their rows; as a rule there are none.
 
 use std::sync::Arc;
@@ -20,10 +20,15 @@ pub(super) struct Repeats {
 /// Takes the files of a scan apart. Two files share a sample only where one of them is told to repeat others,
 /// and where day, times and metrics of both overlap.
 pub(super) fn split(snapshot: &Snapshot, table: Table, files: Vec<Arc<DataFile>>) -> Repeats {
-    if table != Table::Metrics {
-        return Repeats { plain: files, ..Repeats::default() };
-    }
-    let head = snapshot.head_span();
+    let head = match table {
+        Table::Metrics => snapshot.head_span(),
+        Table::Histograms | Table::StartTimes | Table::Exemplars => {
+            // Of these rows nobody notes whether they repeat others.
+            let anywhere = store::HeadSpan { start_us: i64::MIN, end_us: i64::MAX, may_repeat: true };
+            Some(anywhere).filter(|_| snapshot.head_rows(table) > 0)
+        }
+        _ => return Repeats { plain: files, ..Repeats::default() },
+    };
     let mut shared = vec![false; files.len()];
     let mut with_head = false;
     for (i, file) in files.iter().enumerate() {

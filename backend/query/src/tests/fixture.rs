@@ -6,6 +6,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
 use model::{Batch, Labels, LogEntry, LogStream, ManualClock, Point, ProbeResult, Severity};
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use store::Store;
@@ -27,18 +28,28 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn empty(config: Config) -> Fixture {
+        Fixture::behind(config, None, |objects| objects).await
+    }
+
+    /// `between` gives what the store takes for its object store.
+    pub(crate) async fn behind(
+        config: Config,
+        cache: Option<store::CacheConfig>,
+        between: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
+    ) -> Fixture {
         let directory = TempDir::new().unwrap();
         let settings = store::Config {
             data_dir: directory.path().join("wal"),
             flush_interval: Duration::from_secs(3600),
             // What is flushed is read from files.
             hot_window: Duration::ZERO,
+            cache,
             ..store::Config::default()
         };
         let objects = Arc::new(InMemory::new());
         let clock = Arc::new(ManualClock::at_ms(START_MS + 3_600_000));
-        let store =
-            Store::open(settings, Arc::clone(&objects) as _, Path::from("team/atl"), clock).await.unwrap();
+        let between = between(Arc::<InMemory>::clone(&objects));
+        let store = Store::open(settings, between, Path::from("team/atl"), clock).await.unwrap();
         let store = Arc::new(store);
         let snapshots = Arc::clone(&store);
         let engine = Engine::new(config, Arc::new(move || snapshots.snapshot())).unwrap();

@@ -231,3 +231,72 @@ async fn rows_that_nobody_repeats_are_not_merged() {
         assert!(!plan.contains("MergeExec"), "{plan}");
     }
 }
+
+/// Histograms, start times and exemplars, some of them sent twice.
+fn sparse(numbers: std::ops::Range<i64>) -> model::Batch {
+    let mut batch = model::Batch::new("test");
+    for number in numbers {
+        let timestamp_ms = super::fixture::START_MS + number * 60_000;
+        let labels = model::Labels::from_pairs([("__name__", "latency"), ("job", "node")]);
+        let positive = model::Buckets {
+            spans: vec![model::BucketSpan { offset: 1, length: 2 }],
+            counts: vec![number as f64, 0.5],
+        };
+        let histogram = model::NativeHistogram { count: number as f64, positive, ..Default::default() };
+        let (start_ms, histogram) = (timestamp_ms - 1_000, Arc::new(histogram));
+        let point = model::HistogramPoint { labels: labels.clone(), timestamp_ms, start_ms, histogram };
+        batch.histograms.push(point);
+        batch.starts.push(model::StartTime {
+            labels: labels.clone(),
+            timestamp_ms,
+            start_ms: 1_000 + number,
+        });
+        let exemplar_labels = model::Labels::from_pairs([("trace_id", format!("t{number}"))]);
+        let value = number as f64;
+        batch.exemplars.push(model::Exemplar { labels, exemplar_labels, timestamp_ms, value });
+    }
+    batch
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histograms_start_times_and_exemplars_are_tables_in_which_nothing_repeats() {
+    let [head, half, files] = [0, 1, 2].map(|_| Fixture::empty(Config::default()));
+    let (head, half, files) = (head.await, half.await, files.await);
+    head.store.append(sparse(0..60)).await.unwrap();
+    half.store.append(sparse(0..30)).await.unwrap();
+    half.store.flush().await.unwrap();
+    half.store.append(sparse(20..60)).await.unwrap();
+    files.store.append(sparse(0..40)).await.unwrap();
+    files.store.flush().await.unwrap();
+    files.store.append(sparse(10..60)).await.unwrap();
+    files.store.flush().await.unwrap();
+    for query in [
+        "SELECT * FROM histograms ORDER BY metric, tsid, ts",
+        "SELECT count(*), sum(count), min(ts), max(ts) FROM histograms",
+        "SELECT ts, positive_counts[1] FROM histograms WHERE metric = 'latency' AND positive_counts[1] > 50 ORDER BY ts",
+        "SELECT ts, array_length(positive_offsets) FROM histograms WHERE ts > '2026-11-22T00:10:00Z' ORDER BY ts DESC LIMIT 3",
+        "SELECT count(*) FROM histograms WHERE count = 25",
+        "SELECT * FROM start_times ORDER BY metric, tsid, ts",
+        "SELECT * FROM exemplars ORDER BY metric, tsid, ts",
+        "SELECT value FROM exemplars WHERE trace_id = 't25'",
+        "SELECT label(labels, 'trace_id') FROM exemplars WHERE value > 57 ORDER BY ts",
+        "SELECT metric, label(labels, 'job') FROM series",
+    ] {
+        let expect = head.text(query).await;
+        assert_eq!(half.text(query).await, expect, "half in files: {query}");
+        assert_eq!(files.text(query).await, expect, "all in files: {query}");
+    }
+    assert_eq!(column(&files.text("SELECT count(*) FROM histograms").await), ["60"]);
+    assert_eq!(column(&half.text("SELECT count(*) FROM exemplars").await), ["60"]);
+    assert_eq!(column(&half.text("SELECT value FROM exemplars WHERE trace_id = 't25'").await), ["25.0"]);
+    let info = half.engine.catalog_info().await.unwrap();
+    let tables: Vec<&str> = info.schemas[0].tables.iter().map(|table| table.name.as_str()).collect();
+    assert!(
+        ["histograms", "start_times", "exemplars"].iter().all(|name| tables.contains(name)),
+        "{tables:?}"
+    );
+    let histograms = info.schemas[0].tables.iter().find(|table| table.name == "histograms").unwrap();
+    let counts = histograms.columns.iter().find(|column| column.name == "positive_counts").unwrap();
+    assert_eq!(counts.type_name, "array<double>");
+    assert_eq!(histograms.rows, Some(30 + 40));
+}

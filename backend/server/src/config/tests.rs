@@ -39,6 +39,17 @@ fn every_example_parses() {
 }
 
 #[test]
+fn the_cache_has_a_size_or_none() {
+    let size = |text: &str| {
+        let config = Config::parse(text, Path::new("atl.yaml")).expect("valid");
+        config.store.cache_bytes_max.map(|size| size.0)
+    };
+    assert_eq!(size(""), None);
+    assert_eq!(size("store:\n  cache_bytes_max: 20GiB\n"), Some(20 << 30));
+    assert_eq!(size("store:\n  cache_bytes_max: 0\n"), Some(0));
+}
+
+#[test]
 fn unknown_keys_get_a_place_and_a_suggestion() {
     refused(
         "listn: 127.0.0.1:1\n",

@@ -46,6 +46,8 @@ fn ingest(page: &mut Writer, app: &App) {
     let counters = app.ingest().counters().snapshot(app.now_ms());
     for (name, help, value) in [
         ("atl_ingest_points_total", "Metric points acknowledged.", counters.points_total),
+        ("atl_ingest_histograms_total", "Native histograms acknowledged.", counters.histograms_total),
+        ("atl_ingest_exemplars_total", "Exemplars acknowledged.", counters.exemplars_total),
         ("atl_ingest_log_entries_total", "Log entries acknowledged.", counters.log_entries_total),
         ("atl_ingest_probe_results_total", "Probe results acknowledged.", counters.probe_results_total),
         ("atl_ingest_batches_total", "Batches acknowledged.", counters.batches_total),

@@ -22,6 +22,7 @@ pub(super) struct Status {
     ingest: IngestStatus,
     head: HeadStatus,
     wal: WalStatus,
+    cache: CacheStatus,
     commits_total: u64,
     commit_failures_in_a_row: u64,
     last_commit_at: Option<String>,
@@ -62,6 +63,16 @@ struct WalStatus {
     bytes: u64,
 }
 
+/// The cache of the bucket's files; all zero where there is none.
+#[derive(Debug, Serialize)]
+struct CacheStatus {
+    memory_bytes: u64,
+    disk_bytes: u64,
+    disk_limit_bytes: u64,
+    hits_total: u64,
+    requests_total: u64,
+}
+
 /// The program as it is now.
 pub(super) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
     let now_ms = app.now_ms();
@@ -93,6 +104,13 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Json<Status> {
             bytes: stats.head.bytes,
         },
         wal: WalStatus { segments: stats.wal.segments, bytes: stats.wal.bytes },
+        cache: CacheStatus {
+            memory_bytes: stats.cache.memory.bytes,
+            disk_bytes: stats.cache.disk.bytes,
+            disk_limit_bytes: stats.cache.disk.limit_bytes,
+            hits_total: stats.cache.memory.hits_total + stats.cache.disk.hits_total,
+            requests_total: stats.cache.requests_total,
+        },
         commits_total: stats.flush.commits_total,
         commit_failures_in_a_row: stats.flush.failures_in_a_row,
         last_commit_at: stats.flush.last_commit_ms.map(rfc3339),

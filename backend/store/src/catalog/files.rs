@@ -150,7 +150,7 @@ impl TableFiles {
 /// The committed files of all tables.
 #[derive(Clone, Debug, Default)]
 pub struct FileSets {
-    tables: [Arc<TableFiles>; 5],
+    tables: [Arc<TableFiles>; Table::ALL.len()],
 }
 
 impl FileSets {

@@ -18,6 +18,7 @@ use super::gather::{Gather, Slot, Span};
 use super::rows::{Repeats, Rows, unsorted};
 use crate::duplicates::wins;
 use crate::error::{Error, Result};
+use crate::sparse::repeats::compare;
 use crate::tables::Table;
 
 /// A stream of sorted batches with the columns of [`super::rows::merge_schema`].
@@ -92,6 +93,8 @@ struct Merge {
     /// Indices of inputs that have rows left: a binary heap, the least next row on top.
     heap: Vec<usize>,
     gather: Gather,
+    /// With [`Repeats::Distinct`], the different rows collected last that have the same sort columns.
+    alike: Vec<(Arc<Rows>, usize)>,
     counts: MergeCounts,
     next_number: u64,
 }
@@ -105,6 +108,7 @@ impl Merge {
             inputs: Vec::with_capacity(batches.len()),
             heap: Vec::new(),
             gather: Gather::new(table),
+            alike: Vec::new(),
             counts,
             next_number: 0,
         };
@@ -222,6 +226,8 @@ impl Merge {
     fn collect(&mut self, rows: &Arc<Rows>, top: usize, mut start: usize, end: usize) -> Result<()> {
         let mut slot = self.inputs[top].as_ref().map(|input| input.slot).unwrap_or_default();
         let repeated = self.gather.last().filter(|(last, row)| last.same(*row, rows, start));
+        // Whether the first row is one more of those in `alike`.
+        let mut is_alike = false;
         if let Some((last, row)) = repeated {
             match self.repeats {
                 Repeats::Kept => {}
@@ -234,6 +240,28 @@ impl Merge {
                         self.gather.pop();
                     }
                 }
+                Repeats::Greatest => {
+                    self.counts.repeats += 1;
+                    if compare(self.table, (&last.batch, row), (&rows.batch, start))?.is_ge() {
+                        start += 1;
+                    } else {
+                        self.gather.pop();
+                    }
+                }
+                Repeats::Distinct => {
+                    let mut known = false;
+                    for (other, other_row) in &self.alike {
+                        known |=
+                            compare(self.table, (&other.batch, *other_row), (&rows.batch, start))?.is_eq();
+                    }
+                    if known {
+                        self.counts.repeats += 1;
+                        start += 1;
+                    } else {
+                        self.alike.push((Arc::clone(rows), start));
+                        is_alike = true;
+                    }
+                }
                 Repeats::Spanned if same_labels(last, row, rows, start) => {
                     self.counts.repeats += 1;
                     let known = self.gather.last_span().map_or_else(|| span(self.table, last, row), Ok)?;
@@ -244,6 +272,11 @@ impl Merge {
                 // Label sets that share an id: neither may go.
                 Repeats::Spanned => {}
             }
+        }
+        // Rows to come may be like the last one; of the rows here none is like the one before it.
+        let is_last_known = start == end || (is_alike && end - start == 1);
+        if self.repeats == Repeats::Distinct && !is_last_known {
+            self.alike = vec![(Arc::clone(rows), end - 1)];
         }
         self.gather.push(rows, &mut slot, start, end);
         if let Some(input) = self.inputs[top].as_mut() {

@@ -28,6 +28,10 @@ pub(super) enum Repeats {
     Kept,
     /// Of rows with the same sort columns one counts, by [`crate::duplicates::wins`] of their values.
     OneWins,
+    /// Of rows with the same sort columns the greatest counts, by [`crate::sparse::repeats`].
+    Greatest,
+    /// Of rows with the same sort columns each counts, identical ones once.
+    Distinct,
     /// Rows of the same id become one, from the earliest to the latest time.
     Spanned,
 }
@@ -36,6 +40,8 @@ impl Repeats {
     pub(super) fn of(table: Table) -> Repeats {
         match table {
             Table::Metrics => Repeats::OneWins,
+            Table::Histograms | Table::StartTimes => Repeats::Greatest,
+            Table::Exemplars => Repeats::Distinct,
             Table::Series | Table::LogStreams => Repeats::Spanned,
             Table::Logs | Table::Probes => Repeats::Kept,
         }

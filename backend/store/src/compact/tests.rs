@@ -102,7 +102,7 @@ async fn many_files_of_every_table_become_one_and_are_told_as_the_same_rows() {
     let report = compact(&catalog, &compactor, true).await;
     assert_eq!(
         (report.jobs, report.files_in, report.files_out, report.failures),
-        (5, 25, 5, 0),
+        (8, 40, 8, 0),
         "{report:?}"
     );
     assert_eq!(report.rows_in, report.rows_out + report.duplicates);
@@ -120,7 +120,7 @@ async fn many_files_of_every_table_become_one_and_are_told_as_the_same_rows() {
     assert!(text.contains("\"dataChange\":false") && !text.contains("\"dataChange\":true"), "{text}");
     assert_eq!(compact(&catalog, &compactor, true).await.jobs, 0, "once is enough");
     let stats = compactor.stats();
-    assert_eq!((stats.compactions_total, stats.rows_in_total), (5, report.rows_in));
+    assert_eq!((stats.compactions_total, stats.rows_in_total), (8, report.rows_in));
 }
 
 use object_store::path::Path;

@@ -228,6 +228,9 @@ impl Appender {
         let rows = batch.rows();
         Counters::bump(&self.counters.batches);
         Counters::add(&self.counters.points, batch.points.len() as u64);
+        Counters::add(&self.counters.histograms, batch.histograms.len() as u64);
+        Counters::add(&self.counters.start_times, batch.starts.len() as u64);
+        Counters::add(&self.counters.exemplars, batch.exemplars.len() as u64);
         Counters::add(&self.counters.log_lines, batch.log_entries() as u64);
         Counters::add(&self.counters.probe_results, batch.probes.len() as u64);
         self.metadata.learn(std::mem::take(&mut batch.metadata));
@@ -255,8 +258,8 @@ impl Appender {
     fn rotate(&mut self) {
         let view = self.view.load_full();
         // Label sets stay for as long as rows in memory refer to them: they are shared, and counted here.
-        let series = forget(&mut self.registries.series, &view, Table::Metrics);
-        let streams = forget(&mut self.registries.streams, &view, Table::Logs);
+        let series = forget(&mut self.registries.series, &view, &Table::OF_SERIES);
+        let streams = forget(&mut self.registries.streams, &view, &[Table::Logs]);
         let ends = view.active.rows() > 0;
         if ends || series || streams {
             let next = Arc::new(view.active.successor());
@@ -301,12 +304,14 @@ impl Appender {
     }
 }
 
-/// Forgets label sets that no rows in memory refer to any more, if it is time.
-fn forget(registry: &mut Registry, view: &View, table: Table) -> bool {
-    let sets = |generation: &Arc<Generation>| match table {
-        Table::Logs => generation.logs.stream_count(),
-        _ => generation.metrics.series_count(),
+/// Forgets label sets that no rows of `tables` in memory refer to any more, if it is time.
+fn forget(registry: &mut Registry, view: &View, tables: &[Table]) -> bool {
+    let sets = |generation: &Arc<Generation>| match tables {
+        [Table::Logs] => generation.logs.stream_count(),
+        _ => generation.series_count(),
     };
-    let used = view.generations(table).iter().map(sets).max().unwrap_or(0);
-    registry.forget_if_due(view.first_sequence(table), view.active.sequence, used)
+    let generations = tables.iter().flat_map(|table| view.generations(*table));
+    let used = generations.map(|generation| sets(&generation)).max().unwrap_or(0);
+    let first = tables.iter().map(|table| view.first_sequence(*table)).min().unwrap_or(0);
+    registry.forget_if_due(first, view.active.sequence, used)
 }

@@ -29,7 +29,16 @@ use crate::tables::Table;
 use crate::wal::Lsn;
 
 /// A table that names label sets comes before the one that refers to them.
-const ORDER: [Table; 5] = [Table::Series, Table::Metrics, Table::LogStreams, Table::Logs, Table::Probes];
+const ORDER: [Table; 8] = [
+    Table::Series,
+    Table::Metrics,
+    Table::Histograms,
+    Table::StartTimes,
+    Table::Exemplars,
+    Table::LogStreams,
+    Table::Logs,
+    Table::Probes,
+];
 
 /// Wait after a first failure; doubles up to [`BACKOFF_MAX`].
 const BACKOFF: Duration = Duration::from_secs(1);

@@ -22,7 +22,7 @@ use crate::stats::HotStats;
 use crate::tables::Table;
 
 /// Tables whose rows are kept. Label sets are always read from files.
-pub(crate) const TABLES: [Table; 3] = [Table::Metrics, Table::Logs, Table::Probes];
+pub(crate) const TABLES: [Table; 6] = Table::WITH_ROWS;
 /// Blocks are merged within stretches of this length.
 const STRETCH_MS: i64 = 1_800_000;
 

@@ -133,14 +133,22 @@ impl Inner {
     }
 
     /// Bytes of rows, label sets, indexes and caches.
-    fn accounted_bytes(&self) -> u64 {
+    pub(crate) fn accounted_bytes(&self) -> u64 {
         let index = self.index_stats();
         let tokens = self.catalog.tokens().stats().bytes;
-        self.head_stats().bytes + index.live_bytes + index.file_bytes + tokens
+        let cache = self.catalog.cache().map_or(0, |cache| cache.memory_bytes());
+        self.head_stats().bytes + index.live_bytes + index.file_bytes + tokens + cache
     }
 
-    /// Hot rows go first, since files have them; then unflushed ones become files.
-    fn give_up_memory(&self, bytes: u64) {
+    /// What is cached of files goes first, and then hot rows, since files have them; then unflushed ones become
+    /// files.
+    pub(crate) fn give_up_memory(&self, bytes: u64) {
+        let cached = self.catalog.cache().map_or(0, |cache| cache.give_up_memory(bytes));
+        let bytes = bytes.saturating_sub(cached);
+        if bytes == 0 {
+            tracing::debug!(cached, "memory is short");
+            return;
+        }
         let before = self.view.load().hot.bytes();
         self.update_hot(|view| view.hot.give_up(bytes));
         let freed = before.saturating_sub(self.view.load().hot.bytes());

@@ -33,12 +33,13 @@ use crate::head::metadata::MetadataMap;
 use crate::head::series_rows::Committed;
 use crate::lease::Lease;
 use crate::memory::Ledger;
+use crate::range_cache::RangeCache;
 use crate::stats::Counters;
 use crate::tables::Table;
 use crate::wal::Lsn;
 use crate::wal::codec::Origin;
 use crate::wal::disk::{Disk, RealDisk, make_dir};
-use crate::wal::replay::{ReplayReport, Sink, newer_segment, read_again, replay};
+use crate::wal::replay::{ReplayProgress, ReplayReport, Sink, newer_segment, read_again, replay};
 use crate::wal::segment;
 use crate::wal::writer::{Position, Writer};
 
@@ -60,19 +61,28 @@ impl Disks {
     }
 }
 
-/// Opens a store whose log lies on `disks`.
+/// Opens a store whose log lies on `disks`; `progress` tells how far that is read.
 pub(crate) async fn open(
     config: Config,
     objects: Arc<dyn ObjectStore>,
     prefix: Path,
     clock: Arc<dyn Clock>,
     disks: Disks,
+    progress: Arc<ReplayProgress>,
 ) -> Result<Store> {
     let lock = lock(&config.data_dir)?;
     refuse_newer_log(&config.data_dir, disks.wal.as_ref())?;
     let app_id = format!("atl-{}", node_id(&config.data_dir)?);
     crate::contract::check(objects.as_ref(), &prefix).await?;
-    let catalog = Catalog::open(objects, prefix, Arc::clone(&clock)).await?;
+    let ledger = Ledger::new(config.memory_limit);
+    let catalog = Catalog::open(Arc::clone(&objects), prefix, Arc::clone(&clock)).await?;
+    let catalog = match config.cache {
+        Some(cache) => {
+            let folder = config.data_dir.join("cache");
+            catalog.with_cache(RangeCache::open(objects, &folder, cache, Arc::clone(&ledger)))
+        }
+        None => catalog,
+    };
     catalog.tokens().set_bytes_max(config.token_bytes_max);
     let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
     // Random, so that a process that was killed does not take its own lease for one it still holds.
@@ -98,7 +108,7 @@ pub(crate) async fn open(
         view: Arc::new(ArcSwap::from_pointee(view)),
         metadata: Arc::new(MetadataMap::default()),
         counters: Arc::new(Counters::default()),
-        ledger: Ledger::new(config.memory_limit),
+        ledger,
         replay: OnceLock::new(),
         commands,
         queue: Arc::new(Semaphore::new(permits)),
@@ -118,7 +128,7 @@ pub(crate) async fn open(
         lease,
         config,
     });
-    let recovered = recover(&inner).await?;
+    let recovered = recover(&inner, progress).await?;
     let thread = start_thread(&inner, recovered, receiver)?;
     let stop = CancellationToken::new();
     let tasks = vec![
@@ -152,7 +162,7 @@ struct Recovered {
     dedup: Dedup,
 }
 
-async fn recover(inner: &Arc<Inner>) -> Result<Recovered> {
+async fn recover(inner: &Arc<Inner>, progress: Arc<ReplayProgress>) -> Result<Recovered> {
     let watermark = |table| {
         let version = inner.catalog.watermark(table, &inner.app_id).unwrap_or(0);
         u64::try_from(version).unwrap_or(0)
@@ -175,7 +185,7 @@ async fn recover(inner: &Arc<Inner>) -> Result<Recovered> {
     };
     let wal = Arc::clone(&inner.disks.wal);
     let reading = tokio::task::spawn_blocking(move || {
-        let read = replay(wal.as_ref(), &mut rebuild);
+        let read = replay(wal.as_ref(), &mut rebuild, &progress);
         let Rebuild { generation, registries, dedup, .. } = rebuild;
         read.map(|(position, report)| (position, report, generation, registries, dedup))
     });
@@ -255,7 +265,7 @@ fn start_thread(
 /// Takes replayed records into generations.
 struct Rebuild {
     /// By table, in the order of [`Table::ALL`].
-    watermarks: [Lsn; 5],
+    watermarks: [Lsn; Table::ALL.len()],
     generation: Arc<Generation>,
     /// Size at which a generation is handed over to be committed.
     generation_bytes: u64,
@@ -273,7 +283,7 @@ impl Rebuild {
 
 impl Sink for Rebuild {
     fn wants(&self, lsn: Lsn) -> bool {
-        [Table::Metrics, Table::Logs, Table::Probes].into_iter().any(|table| lsn > self.watermark(table))
+        Table::WITH_ROWS.into_iter().any(|table| lsn > self.watermark(table))
     }
 
     fn origin(&mut self, _lsn: Lsn, origin: &Origin) {
@@ -291,6 +301,15 @@ impl Sink for Rebuild {
         }
         if lsn <= self.watermark(Table::Probes) {
             batch.probes.clear();
+        }
+        if lsn <= self.watermark(Table::Histograms) {
+            batch.histograms.clear();
+        }
+        if lsn <= self.watermark(Table::StartTimes) {
+            batch.starts.clear();
+        }
+        if lsn <= self.watermark(Table::Exemplars) {
+            batch.exemplars.clear();
         }
         self.metadata.learn(std::mem::take(&mut batch.metadata));
         if self.generation.heap_bytes() >= self.generation_bytes {
@@ -334,7 +353,16 @@ impl Sink for Range {
     fn batch(&mut self, lsn: Lsn, received_ms: i64, batch: Batch) {
         let mut wanted = Batch::new(batch.source);
         match self.table {
-            Table::Metrics | Table::Series => wanted.points = batch.points,
+            Table::Series => {
+                wanted.points = batch.points;
+                wanted.histograms = batch.histograms;
+                wanted.starts = batch.starts;
+                wanted.exemplars = batch.exemplars;
+            }
+            Table::Metrics => wanted.points = batch.points,
+            Table::Histograms => wanted.histograms = batch.histograms,
+            Table::StartTimes => wanted.starts = batch.starts,
+            Table::Exemplars => wanted.exemplars = batch.exemplars,
             Table::Logs | Table::LogStreams => wanted.log_streams = batch.log_streams,
             Table::Probes => wanted.probes = batch.probes,
         }

@@ -6,7 +6,8 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int16Type, Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt;
 use model::{
-    Batch, Labels, LogEntry, LogStream, ManualClock, MetricKind, MetricMetadata, Point, ProbeResult,
+    Batch, Exemplar, HistogramPoint, Labels, LogEntry, LogStream, ManualClock, MetricKind, MetricMetadata,
+    Point, ProbeResult, StartTime,
 };
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -18,6 +19,7 @@ use crate::snapshot::HeadFilter;
 use crate::testing::{FaultyStore, Wire, noon};
 use crate::wal::sim::{Rng, SimDisk, seeds};
 
+mod cached;
 mod compacting;
 mod crash;
 mod failing;
@@ -25,6 +27,7 @@ mod faults;
 mod hot;
 mod late;
 mod reading;
+mod sparse;
 mod writing;
 
 /// A store on simulated disks and an object store in memory, which outlive it.
@@ -56,7 +59,8 @@ impl Rig {
         assert!(self.dir.path().exists());
         let disks = Disks { wal: Arc::new(self.wal.clone()), batches: Arc::new(self.batches.clone()) };
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        recover::open(self.config.clone(), objects, Path::from("team/atl"), clock, disks).await
+        recover::open(self.config.clone(), objects, Path::from("team/atl"), clock, disks, Arc::default())
+            .await
     }
 
     async fn open(&self) -> Store {
@@ -107,6 +111,21 @@ fn everything(number: u64, now_ms: i64) -> Batch {
         point("cpu", number % 7, time_ms, number as f64),
         point("memory", number % 3, time_ms, number as f64),
     ]);
+    let (labels, histogram) = (series("latency", number % 3), Arc::default());
+    batch.histograms.push(HistogramPoint {
+        labels,
+        timestamp_ms: time_ms,
+        start_ms: number as i64 + 1,
+        histogram,
+    });
+    let labels = series("cpu", number % 7);
+    batch.starts.push(StartTime {
+        labels: labels.clone(),
+        timestamp_ms: time_ms,
+        start_ms: number as i64 + 1,
+    });
+    let exemplar_labels = Labels::from_pairs([("trace_id", number.to_string())]);
+    batch.exemplars.push(Exemplar { labels, exemplar_labels, timestamp_ms: time_ms, value: number as f64 });
     batch.log_streams.push(stream("web", vec![(time_ms * 1_000_000 + 5, &number.to_string())]));
     batch.probes.push(ProbeResult {
         timestamp_ms: time_ms,
@@ -124,6 +143,9 @@ struct Census {
     memory: BTreeMap<u64, usize>,
     logs: BTreeMap<u64, usize>,
     probes: BTreeMap<u64, usize>,
+    histograms: BTreeMap<u64, usize>,
+    starts: BTreeMap<u64, usize>,
+    exemplars: BTreeMap<u64, usize>,
 }
 
 impl Census {
@@ -149,11 +171,26 @@ impl Census {
                 }
             }
         }
+        for (table, of) in
+            [(Table::Histograms, &mut census.histograms), (Table::StartTimes, &mut census.starts)]
+        {
+            for batch in try_rows(snapshot, table).await? {
+                for us in batch["start_ts"].as_primitive::<TimestampMicrosecondType>().values() {
+                    *of.entry((us / 1_000 - 1) as u64).or_default() += 1;
+                }
+            }
+        }
+        for batch in try_rows(snapshot, Table::Exemplars).await? {
+            for number in batch["value"].as_primitive::<Float64Type>().values() {
+                *census.exemplars.entry(*number as u64).or_default() += 1;
+            }
+        }
         Ok(census)
     }
 
-    fn tables(&self) -> [&BTreeMap<u64, usize>; 4] {
-        [&self.cpu, &self.memory, &self.logs, &self.probes]
+    fn tables(&self) -> [&BTreeMap<u64, usize>; 7] {
+        let Census { cpu, memory, logs, probes, histograms, starts, exemplars } = self;
+        [cpu, memory, logs, probes, histograms, starts, exemplars]
     }
 
     /// Every number of `must` once in every table; others that `may` be there at most once.

@@ -100,10 +100,8 @@ impl View {
             .ended
             .iter()
             .map(|Ended { generation, done }| {
-                let of = |table, rows| if done.contains(table) { 0 } else { rows };
-                of(Table::Metrics, generation.metrics.rows())
-                    + of(Table::Logs, generation.logs.rows())
-                    + of(Table::Probes, generation.probe_rows())
+                let waiting = Table::WITH_ROWS.iter().filter(|table| !done.contains(**table));
+                waiting.map(|table| generation.table_rows(*table)).sum::<u64>()
             })
             .sum();
         ended + self.active.rows()

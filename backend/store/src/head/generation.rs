@@ -11,7 +11,9 @@ use super::logs::LogsHead;
 use super::metrics::{DAY_MS, MetricsHead, read, write};
 use super::registry::{Arrivals, Registry, RegistryIndex};
 use super::sealed;
+use super::sparse::{SparseHead, SparseRows, SparseTable};
 use crate::index::live::Live;
+use crate::sparse::{ExemplarRow, HistogramRow, StartRow};
 use crate::tables::Table;
 use crate::wal::Lsn;
 
@@ -49,7 +51,7 @@ pub(crate) struct Registries {
 /// A batch's label sets, found in the registries.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Resolved {
-    /// A position for every point.
+    /// A position for every one of [`Batch::series`].
     pub(crate) series: Vec<RegistryIndex>,
     /// A position for every log stream.
     pub(crate) streams: Vec<RegistryIndex>,
@@ -78,7 +80,7 @@ impl Registries {
     /// Finds or adds the label sets of a batch.
     pub(crate) fn resolve(&mut self, batch: &Batch) -> Resolved {
         Resolved {
-            series: batch.points.iter().map(|point| self.series.resolve(&point.labels)).collect(),
+            series: batch.series().map(|labels| self.series.resolve(labels)).collect(),
             streams: batch.log_streams.iter().map(|stream| self.streams.resolve(&stream.labels)).collect(),
         }
     }
@@ -93,6 +95,8 @@ pub(crate) struct Generation {
     pub(crate) metrics: MetricsHead,
     /// Log entries.
     pub(crate) logs: LogsHead,
+    /// Histograms, start times and exemplars.
+    pub(crate) sparse: SparseHead,
     probes: RwLock<Vec<Arc<ProbeResult>>>,
     probe_bytes: AtomicU64,
     last_lsn: AtomicU64,
@@ -106,6 +110,7 @@ impl Generation {
             sequence,
             metrics: MetricsHead::default(),
             logs: LogsHead::default(),
+            sparse: SparseHead::default(),
             probes: RwLock::default(),
             probe_bytes: AtomicU64::new(0),
             last_lsn: AtomicU64::new(0),
@@ -119,7 +124,7 @@ impl Generation {
         Generation { metrics, ..Generation::new(self.sequence + 1) }
     }
 
-    /// The rows of one table (`metrics`, `logs` or `probes`) of several generations, oldest first, packed.
+    /// The rows of one table (one of [`Table::WITH_ROWS`]) of several generations, oldest first, packed.
     /// `None` where they do not fit into one. Reads them all: not for an async thread.
     pub(crate) fn packed(table: Table, parts: &[Arc<Generation>]) -> Option<Generation> {
         let sequence = parts.last().map_or(0, |part| part.sequence);
@@ -140,6 +145,17 @@ impl Generation {
                 let bytes = parts.iter().map(|part| part.probe_bytes.load(Relaxed)).sum();
                 (packed.probes, packed.probe_bytes) = (RwLock::new(results), AtomicU64::new(bytes));
             }
+            Table::Histograms => {
+                let parts = parts.iter().map(|part| &part.sparse.histograms);
+                packed.sparse.histograms = SparseRows::merged(parts);
+            }
+            Table::StartTimes => {
+                packed.sparse.starts = SparseRows::merged(parts.iter().map(|part| &part.sparse.starts));
+            }
+            Table::Exemplars => {
+                let parts = parts.iter().map(|part| &part.sparse.exemplars);
+                packed.sparse.exemplars = SparseRows::merged(parts);
+            }
         }
         Some(packed)
     }
@@ -153,9 +169,16 @@ impl Generation {
         resolved: &Resolved,
         registries: &mut Registries,
     ) -> Arrivals {
-        let series = &mut registries.series;
-        let arrivals =
-            self.metrics.append(&batch.points, &resolved.series, series, self.sequence, received_ms);
+        let (series, sequence) = (&mut registries.series, self.sequence);
+        let (points, others) = resolved.series.split_at(batch.points.len());
+        let arrivals = self.metrics.append(&batch.points, points, series, sequence, received_ms);
+        let (histograms, others) = others.split_at(batch.histograms.len());
+        let (starts, exemplars) = others.split_at(batch.starts.len());
+        let SparseHead { histograms: histogram_rows, starts: start_rows, exemplars: exemplar_rows } =
+            &self.sparse;
+        histogram_rows.append(batch.histograms.iter().map(HistogramRow::from), histograms, series, sequence);
+        start_rows.append(batch.starts.iter().map(StartRow::from), starts, series, sequence);
+        exemplar_rows.append(batch.exemplars.iter().map(ExemplarRow::from), exemplars, series, sequence);
         if arrivals.may_repeat {
             self.note_repeats();
         }
@@ -197,9 +220,9 @@ impl Generation {
         read(&self.probes).clone()
     }
 
-    /// Rows of `metrics`, `logs` and `probes`.
+    /// Rows of all tables rows come in for.
     pub(crate) fn rows(&self) -> u64 {
-        self.metrics.rows() + self.logs.rows() + self.probe_rows()
+        Table::WITH_ROWS.iter().map(|table| self.table_rows(*table)).sum()
     }
 
     /// Rows of `probes`.
@@ -209,7 +232,7 @@ impl Generation {
 
     /// Bytes on the heap, without the label sets, which the registries count.
     pub(crate) fn heap_bytes(&self) -> u64 {
-        [Table::Metrics, Table::Logs, Table::Probes].map(|table| self.table_bytes(table)).iter().sum()
+        Table::WITH_ROWS.iter().map(|table| self.table_bytes(*table)).sum()
     }
 
     /// Bytes of the rows that make up `table`.
@@ -218,15 +241,17 @@ impl Generation {
             Table::Metrics | Table::Series => self.metrics.heap_bytes(),
             Table::Logs | Table::LogStreams => self.logs.heap_bytes(),
             Table::Probes => self.probe_bytes.load(Relaxed),
+            _ => self.sparse.table(table).map_or(0, SparseTable::heap_bytes),
         }
     }
 
-    /// Rows of `metrics`, `logs` or `probes`, whichever `table` is made of.
+    /// Rows of the table `table` is made of; of `series` those of `metrics`.
     pub(crate) fn table_rows(&self, table: Table) -> u64 {
         match table {
             Table::Metrics | Table::Series => self.metrics.rows(),
             Table::Logs | Table::LogStreams => self.logs.rows(),
             Table::Probes => self.probe_rows(),
+            _ => self.sparse.table(table).map_or(0, SparseTable::rows),
         }
     }
 
@@ -236,13 +261,21 @@ impl Generation {
             Table::Metrics | Table::Series => self.metrics.max_ms(),
             Table::Logs | Table::LogStreams => self.logs.max_ns().map(|ns| ns.div_euclid(1_000_000)),
             Table::Probes => read(&self.probes).iter().map(|probe| probe.timestamp_ms).max(),
+            _ => self.sparse.table(table).and_then(SparseTable::max_ms),
         }
     }
 
     /// Days on which the table gets rows from here, with the number of samples, entries or results.
     pub(crate) fn days(&self, table: Table) -> BTreeMap<i32, u64> {
         match table {
-            Table::Metrics | Table::Series => self.metrics.days(),
+            Table::Metrics => self.metrics.days(),
+            Table::Series => {
+                let mut days = self.metrics.days();
+                for (day, rows) in self.sparse.tables().into_iter().flat_map(SparseTable::days) {
+                    *days.entry(day).or_default() += rows;
+                }
+                days
+            }
             Table::Logs | Table::LogStreams => self.logs.days(),
             Table::Probes => {
                 let mut days = BTreeMap::new();
@@ -251,7 +284,14 @@ impl Generation {
                 }
                 days
             }
+            _ => self.sparse.table(table).map(SparseTable::days).unwrap_or_default(),
         }
+    }
+
+    /// Series with rows of any kind, about: as many as the kind has that has most.
+    pub(crate) fn series_count(&self) -> u64 {
+        let sparse = self.sparse.tables().into_iter().map(SparseTable::series_count).max();
+        self.metrics.series_count().max(sparse.unwrap_or(0))
     }
 }
 

@@ -56,6 +56,8 @@ pub(crate) struct Entry {
     pub(crate) place: (u32, u32),
     /// Its newest sample, milliseconds, as [`Past`] counts it; `i64::MIN` for none.
     pub(crate) last_ms: i64,
+    /// Sequence of the generation that last had a histogram, start time or exemplar of it; 0 for none.
+    pub(crate) sparse_generation: u32,
     /// Next set with the same hash.
     next: u32,
 }
@@ -178,7 +180,8 @@ impl Registry {
         for entry in entries {
             let hash = (self.hash)(&entry.labels);
             let collides = shared.contains(&hash) || salted.contains(&entry.id.cast_unsigned());
-            if entry.place.0 < sequence && !collides {
+            let used = entry.place.0.max(entry.sparse_generation);
+            if used < sequence && !collides {
                 self.label_bytes -= entry.labels.heap_bytes();
                 self.past.forget(entry.last_ms);
                 continue;
@@ -213,8 +216,15 @@ impl Registry {
             // A quarter more: doubling would waste as much as the entries take.
             self.entries.reserve_exact((self.entries.len() / 4).max(64));
         }
-        let last_ms = i64::MIN;
-        self.entries.push(Entry { labels, id, log_number: (0, 0), place: (0, 0), last_ms, next: first });
+        self.entries.push(Entry {
+            labels,
+            id,
+            log_number: (0, 0),
+            place: (0, 0),
+            last_ms: i64::MIN,
+            sparse_generation: 0,
+            next: first,
+        });
         self.by_hash.insert(hash, index);
         index
     }

@@ -9,7 +9,9 @@ use super::log_rows::LogScan;
 use super::metric_rows::{MetricScan, Selection};
 use super::probe_rows::ProbeScan;
 use super::series_rows::{Committed, CommittedRows, LabelScan};
+use super::sparse_rows::SparseScan;
 use crate::error::Result;
+use crate::sparse::{ExemplarRow, HistogramRow, StartRow};
 use crate::tables::Table;
 
 /// Walks over the rows of a table.
@@ -25,6 +27,9 @@ enum Rows {
     Metrics(MetricScan),
     Logs(LogScan),
     Probes(ProbeScan),
+    Histograms(SparseScan<HistogramRow>),
+    Starts(SparseScan<StartRow>),
+    Exemplars(SparseScan<ExemplarRow>),
     Labels(LabelScan),
 }
 
@@ -42,6 +47,15 @@ impl TableScan {
             Table::Metrics => Rows::Metrics(MetricScan::new(generations, selection)),
             Table::Logs => Rows::Logs(LogScan::new(&generations, selection)),
             Table::Probes => Rows::Probes(ProbeScan::new(&generations, &selection)),
+            Table::Histograms => {
+                Rows::Histograms(SparseScan::new(&generations, &selection, |of| &of.sparse.histograms))
+            }
+            Table::StartTimes => {
+                Rows::Starts(SparseScan::new(&generations, &selection, |of| &of.sparse.starts))
+            }
+            Table::Exemplars => {
+                Rows::Exemplars(SparseScan::new(&generations, &selection, |of| &of.sparse.exemplars))
+            }
             Table::Series | Table::LogStreams => {
                 Rows::Labels(LabelScan::new(table, generations, selection, committed, today))
             }
@@ -55,6 +69,9 @@ impl TableScan {
             Rows::Metrics(scan) => scan.next_batch(),
             Rows::Logs(scan) => scan.next_batch(),
             Rows::Probes(scan) => scan.next_batch(),
+            Rows::Histograms(scan) => scan.next_batch(),
+            Rows::Starts(scan) => scan.next_batch(),
+            Rows::Exemplars(scan) => scan.next_batch(),
             Rows::Labels(scan) => {
                 let Some((rows, batch)) = scan.next_batch()? else { return Ok(None) };
                 for row in rows {

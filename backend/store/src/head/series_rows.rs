@@ -4,7 +4,7 @@
 //! moved on by an hour or the day is over. So `last_ts` is right within an hour while the day lasts, and right
 //! for every set in use when it ended. [`Committed`] remembers what stands in the tables; the rest is left out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
@@ -109,6 +109,8 @@ pub(crate) struct LabelScan {
     today: i32,
     /// Metrics, or services, that are left.
     keys: std::vec::IntoIter<String>,
+    /// Rows of series for their histograms, start times and exemplars, by metric.
+    sparse: HashMap<String, BTreeMap<(i64, i32), LabelRow>>,
     rows: std::vec::IntoIter<LabelRow>,
 }
 
@@ -122,13 +124,16 @@ impl LabelScan {
         committed: Arc<Committed>,
         today: i32,
     ) -> LabelScan {
-        let (keys, rows) = if table == Table::Series {
-            (selection.metric_names(&generations), Vec::new())
+        let (keys, rows, sparse) = if table == Table::Series {
+            let sparse = sparse_rows(&generations, &selection);
+            let mut keys: BTreeSet<String> = selection.metric_names(&generations).into_iter().collect();
+            keys.extend(sparse.keys().cloned());
+            (keys.into_iter().collect(), Vec::new(), sparse)
         } else {
-            (Vec::new(), stream_rows(&generations, &selection, &committed, today))
+            (Vec::new(), stream_rows(&generations, &selection, &committed, today), HashMap::new())
         };
         let (keys, rows) = (keys.into_iter(), rows.into_iter());
-        LabelScan { table, generations, selection, committed, today, keys, rows }
+        LabelScan { table, generations, selection, committed, today, keys, sparse, rows }
     }
 
     /// The next rows and the record batch made of them; `None` at the end.
@@ -137,7 +142,8 @@ impl LabelScan {
         while rows.len() < BATCH_ROWS {
             if self.rows.len() == 0 {
                 let Some(metric) = self.keys.next() else { break };
-                let mut rows = series_rows(&self.generations, &metric, &self.selection);
+                let sparse = self.sparse.remove(&metric).unwrap_or_default();
+                let mut rows = series_rows(&self.generations, &metric, &self.selection, sparse);
                 rows.retain(|row| !self.committed.covers(row, self.today));
                 self.rows = rows.into_iter();
             }
@@ -152,10 +158,38 @@ impl LabelScan {
     }
 }
 
-/// Rows of one metric, by (tsid, day).
-fn series_rows(generations: &[Arc<Generation>], metric: &str, selection: &Selection) -> Vec<LabelRow> {
+/// Rows of series that have histograms, start times or exemplars, for those, by metric and (tsid, day).
+fn sparse_rows(
+    generations: &[Arc<Generation>],
+    selection: &Selection,
+) -> HashMap<String, BTreeMap<(i64, i32), LabelRow>> {
     let (start_ms, end_ms) = (selection.start_us.div_euclid(1_000), selection.end_us.div_euclid(1_000));
-    let mut rows = BTreeMap::new();
+    let mut by_metric: HashMap<String, BTreeMap<(i64, i32), LabelRow>> = HashMap::new();
+    for table in generations.iter().flat_map(|generation| generation.sparse.tables()) {
+        table.each_row(&mut |tsid, labels, ms| {
+            let metric = labels.name();
+            let of_metric = selection.metric.as_ref().is_none_or(|wanted| wanted == metric);
+            if !of_metric || !(start_ms..=end_ms).contains(&ms) || !selection.wants_id(tsid) {
+                return;
+            }
+            let (day, span) = (ms.div_euclid(DAY_MS) as i32, (ms * 1_000, ms * 1_000));
+            match by_metric.get_mut(metric) {
+                Some(rows) => merge(rows, day, tsid, labels, span),
+                None => merge(by_metric.entry(metric.to_owned()).or_default(), day, tsid, labels, span),
+            }
+        });
+    }
+    by_metric
+}
+
+/// Rows of one metric, by (tsid, day): those of samples and `rows`.
+fn series_rows(
+    generations: &[Arc<Generation>],
+    metric: &str,
+    selection: &Selection,
+    mut rows: BTreeMap<(i64, i32), LabelRow>,
+) -> Vec<LabelRow> {
+    let (start_ms, end_ms) = (selection.start_us.div_euclid(1_000), selection.end_us.div_euclid(1_000));
     for generation in generations {
         let keep = |series: &Series| series.overlaps(start_ms, end_ms) && selection.wants_id(series.tsid);
         for series in generation.metrics.series_of(metric, keep) {

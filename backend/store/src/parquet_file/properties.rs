@@ -28,8 +28,8 @@ pub(super) const FORMAT_KEY: &str = "atl.format";
 const TEXT_PAGE_BYTES: usize = 256 * 1024;
 /// Largest page of numbers, in bytes before compression. Above `rows a page × 8`, so that rows decide.
 const NUMBER_PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// Largest row group of log entries, in bytes as the writer counts them.
-const LOG_GROUP_BYTES: usize = 64 * 1024 * 1024;
+/// Largest row group of tables whose rows are large, in bytes as the writer counts them.
+const WIDE_GROUP_BYTES: usize = 64 * 1024 * 1024;
 /// Wrong yes-answers of a bloom filter.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
@@ -120,7 +120,7 @@ fn columns(table: Table, mut builder: WriterPropertiesBuilder) -> WriterProperti
         Table::Logs => {
             builder = dictionary(builder, &["service", "host", "source", "severity", "stream_id"]);
             builder = times(map(builder, "attributes"), &["ts"]);
-            builder = without_bounds(builder, "body").set_max_row_group_bytes(Some(LOG_GROUP_BYTES));
+            builder = without_bounds(builder, "body").set_max_row_group_bytes(Some(WIDE_GROUP_BYTES));
             builder = builder.set_column_data_page_size_limit(ColumnPath::from("body"), TEXT_PAGE_BYTES);
             builder = without_bounds(builder, "span_id");
             builder = bloom(builder, "trace_id");
@@ -151,6 +151,30 @@ fn columns(table: Table, mut builder: WriterPropertiesBuilder) -> WriterProperti
                 "transfer_seconds",
             ];
             builder = split(builder, &seconds);
+        }
+        Table::Histograms => {
+            let names =
+                ["metric", "tsid", "job", "instance", "start_ts", "reset_hint", "schema", "zero_threshold"];
+            builder = dictionary(builder, &names);
+            builder = times(builder, &["ts"]);
+            let numbers = ["zero_threshold", "zero_count", "count", "sum"];
+            builder = numbers.into_iter().fold(builder, without_bounds);
+            let lists = ["positive_offsets", "positive_lengths", "negative_offsets", "negative_lengths"];
+            builder = lists.into_iter().fold(builder, |builder, name| list(builder, name, true));
+            builder = list(builder, "custom_bounds", true);
+            let counts = ["positive_counts", "negative_counts"];
+            builder = counts.into_iter().fold(builder, |builder, name| list(builder, name, false));
+            builder = builder.set_max_row_group_bytes(Some(WIDE_GROUP_BYTES));
+        }
+        Table::StartTimes => {
+            builder = dictionary(builder, &["metric", "tsid", "start_ts"]);
+            builder = times(builder, &["ts"]);
+        }
+        Table::Exemplars => {
+            builder = dictionary(builder, &["metric", "tsid", "job", "instance"]);
+            builder = times(map(builder, "labels"), &["ts"]);
+            builder = bloom(without_bounds(builder, "value"), "trace_id");
+            builder = builder.set_max_row_group_bytes(Some(WIDE_GROUP_BYTES));
         }
     }
     builder
@@ -185,6 +209,14 @@ fn map(builder: WriterPropertiesBuilder, name: &str) -> WriterPropertiesBuilder 
     })
 }
 
+/// Bounds over the elements of all rows say nothing. `repeats`: whether elements are few different ones.
+fn list(builder: WriterPropertiesBuilder, name: &str, repeats: bool) -> WriterPropertiesBuilder {
+    let path = ColumnPath::new(vec![name.to_owned(), "list".to_owned(), "element".to_owned()]);
+    builder
+        .set_column_dictionary_enabled(path.clone(), repeats)
+        .set_column_statistics_enabled(path, EnabledStatistics::None)
+}
+
 fn without_bounds(builder: WriterPropertiesBuilder, name: &str) -> WriterPropertiesBuilder {
     builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None)
 }
@@ -196,8 +228,8 @@ fn bloom(builder: WriterPropertiesBuilder, name: &str) -> WriterPropertiesBuilde
         .set_column_bloom_filter_fpp(path, BLOOM_FALSE_POSITIVES)
 }
 
-/// Positions count leaf columns; every sort column stands before the table's map column or the map is two
-/// leaves wide.
+/// Positions count leaf columns; every sort column stands before the table's lists and maps, or behind a map,
+/// which is two leaves wide.
 fn sorting_columns(table: Table) -> Vec<SortingColumn> {
     let schema = table.file_schema();
     let leaf = |name: &str| -> i32 {

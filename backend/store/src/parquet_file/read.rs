@@ -1,15 +1,19 @@
 //! Files back to rows: chosen columns of the rows that may match, row group by row group.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch, Scalar, StringArray};
+use arrow::compute::cast;
 use arrow::compute::kernels::cmp::eq;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use futures::stream::{BoxStream, StreamExt};
 use object_store::ObjectStore;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter};
+use parquet::arrow::arrow_reader::{
+    ArrowPredicate, ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter,
+};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
@@ -27,6 +31,8 @@ pub struct ReadOptions {
     pub columns: Option<Vec<String>>,
     /// Only rows with this metric, service or probe (the table's first sort column). Exact.
     pub key: Option<String>,
+    /// Only rows with these ids (`tsid` or `stream_id`). Exact, in tables that have one.
+    pub ids: Option<Arc<HashSet<i64>>>,
     /// Earliest time, inclusive, microseconds since the Unix epoch. Prunes row groups; rows outside may come.
     pub start_us: Option<i64>,
     /// Latest time, inclusive, likewise.
@@ -65,9 +71,17 @@ pub async fn read_batches(
         let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().map(String::as_str));
         builder = builder.with_projection(mask);
     }
+    let mut predicates: Vec<Box<dyn ArrowPredicate>> = Vec::new();
     if let Some(key) = &options.key {
         let mask = ProjectionMask::columns(builder.parquet_schema(), [file.table.key_column()]);
-        builder = builder.with_row_filter(RowFilter::new(vec![Box::new(key_equals(mask, key))]));
+        predicates.push(Box::new(key_equals(mask, key)));
+    }
+    if let (Some(ids), Some(column)) = (&options.ids, file.table.id_column()) {
+        let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
+        predicates.push(Box::new(id_among(mask, ids)));
+    }
+    if !predicates.is_empty() {
+        builder = builder.with_row_filter(RowFilter::new(predicates));
     }
     if let Some(limit) = options.limit {
         builder = builder.with_limit(limit);
@@ -100,15 +114,30 @@ fn key_equals(
     ArrowPredicateFn::new(mask, move |batch| eq(batch.column(0).as_string::<i32>(), &key))
 }
 
+fn id_among(
+    mask: ProjectionMask,
+    ids: &Arc<HashSet<i64>>,
+) -> ArrowPredicateFn<impl FnMut(RecordBatch) -> Result<BooleanArray, arrow::error::ArrowError> + use<>> {
+    let ids = Arc::clone(ids);
+    ArrowPredicateFn::new(mask, move |batch| {
+        let column = cast(batch.column(0), &DataType::Int64)?;
+        let column = column.as_primitive::<Int64Type>();
+        Ok(column.iter().map(|id| Some(id.is_some_and(|id| ids.contains(&id)))).collect())
+    })
+}
+
 /// Row groups whose statistics do not exclude a match.
 fn kept_groups(table: Table, groups: &[RowGroupMetaData], options: &ReadOptions) -> Vec<usize> {
     let (first, last) = table.time_span_columns();
     let keep = |group: &RowGroupMetaData| {
         let key = options.key.as_deref().is_none_or(|key| may_hold_text(group, table.key_column(), key));
+        let id = options.ids.as_ref().zip(table.id_column()).is_none_or(|(ids, column)| {
+            long_bounds(group, column).is_none_or(|(min, max)| ids.iter().any(|id| min <= *id && *id <= max))
+        });
         let end = options.end_us.zip(long_bounds(group, first)).is_none_or(|(end, (min, _))| min <= end);
         let start =
             options.start_us.zip(long_bounds(group, last)).is_none_or(|(start, (_, max))| start <= max);
-        key && start && end
+        key && id && start && end
     };
     let asked = |i: &usize| options.row_groups.as_ref().is_none_or(|wanted| wanted.contains(i));
     (0..groups.len()).filter(asked).filter(|&i| keep(&groups[i])).collect()

@@ -88,33 +88,90 @@ impl From<Error> for DecodeError {
     }
 }
 
-/// Decodes the samples asked for among `rows`. Gives parts with the positions of their series.
-pub(super) fn decode(
+/// A row group with its pages in memory. Its samples are read forward, some series at a time, and nothing is
+/// decoded twice.
+pub(super) struct OpenGroup {
+    runs: Vec<Run>,
+    /// The next of `runs`.
+    next: usize,
+    times: Column<Int64Type>,
+    values: Values,
+    /// Parts that were read before their turn, by position, the last one first.
+    early: Vec<(usize, Part)>,
+}
+
+/// Opens a row group: finds the runs of the series asked for among `rows`.
+pub(super) fn open(
     footer: &ParquetMetaData,
     layout: Layout,
     rows: &GroupRows,
     pieces: Pieces,
     job: &Job,
-) -> Result<Vec<(usize, Part)>, DecodeError> {
+) -> Result<OpenGroup, DecodeError> {
     let pieces = Arc::new(pieces);
     let mut ids = Column::<Int64Type>::open(footer, rows.group, layout.tsid, &pieces)?;
     let runs = wanted_runs(&mut ids, rows, job)?;
-    let mut times = Column::<Int64Type>::open(footer, rows.group, layout.ts, &pieces)?;
-    let mut values = Values::open(footer, rows.group, layout.value, &pieces)?;
-    let mut scratch = Vec::new();
-    let mut parts = Vec::with_capacity(runs.len());
-    for (i, run) in runs.into_iter().enumerate() {
-        if i % RUNS_PER_CHECK == 0 {
-            job.check()?;
-        }
-        scratch.clear();
-        times.read(run.rows.clone(), &mut scratch)?;
-        let part = read_run(&run, &scratch, &mut values, job)?;
-        if !part.timestamps.is_empty() {
-            parts.push((run.position, part));
+    let times = Column::<Int64Type>::open(footer, rows.group, layout.ts, &pieces)?;
+    let values = Values::open(footer, rows.group, layout.value, &pieces)?;
+    Ok(OpenGroup { runs, next: 0, times, values, early: Vec::new() })
+}
+
+impl OpenGroup {
+    /// Whether there is nothing left to read.
+    pub(super) fn is_done(&self) -> bool {
+        self.next == self.runs.len() && self.early.is_empty()
+    }
+
+    /// Whether the series lie in the order they were asked for, as they do in files of this program.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.runs.is_sorted_by_key(|run| run.position)
+    }
+
+    /// Adds the rows left of each series from `first` on to `rows`, which has a place a series.
+    pub(super) fn count_rows(&self, first: usize, rows: &mut [f64], share: f64) {
+        let runs = self.runs[self.next..].iter();
+        let end = first + rows.len();
+        for run in runs.take_while(|run| run.position < end) {
+            // Series before `first` have been read already.
+            if run.position >= first {
+                rows[run.position - first] += run.rows.len() as f64 * share;
+            }
         }
     }
-    Ok(parts)
+
+    /// Reads everything now, to be given when its turn comes.
+    pub(super) fn read_early(&mut self, job: &Job) -> Result<(), DecodeError> {
+        self.early = self.read_runs(usize::MAX, job)?;
+        self.early.sort_by_key(|(position, _)| std::cmp::Reverse(*position));
+        Ok(())
+    }
+
+    /// Parts of the series before position `end`, with their positions.
+    pub(super) fn read(&mut self, end: usize, job: &Job) -> Result<Vec<(usize, Part)>, DecodeError> {
+        let mut parts = self.read_runs(end, job)?;
+        while let Some(part) = self.early.pop_if(|(position, _)| *position < end) {
+            parts.push(part);
+        }
+        Ok(parts)
+    }
+
+    fn read_runs(&mut self, end: usize, job: &Job) -> Result<Vec<(usize, Part)>, DecodeError> {
+        let mut scratch = Vec::new();
+        let mut parts = Vec::new();
+        while let Some(run) = self.runs.get(self.next).filter(|run| run.position < end) {
+            if self.next.is_multiple_of(RUNS_PER_CHECK) {
+                job.check()?;
+            }
+            scratch.clear();
+            self.times.read(run.rows.clone(), &mut scratch)?;
+            let part = read_run(run, &scratch, &mut self.values, job)?;
+            if !part.timestamps.is_empty() {
+                parts.push((run.position, part));
+            }
+            self.next += 1;
+        }
+        Ok(parts)
+    }
 }
 
 /// The samples of a run that lie in the range of time; `times` are those of its rows, in microseconds.

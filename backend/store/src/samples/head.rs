@@ -18,33 +18,54 @@ const SERIES_PER_TASK: usize = 128;
 /// Series looked up between two looks at whether to stop.
 const SERIES_PER_CHECK: usize = 32;
 
-/// Adds the samples in memory to `parts`, which has a list for every series asked for.
-pub(super) async fn read(snapshot: &Snapshot, job: &Job, parts: &mut [Vec<Part>]) -> Result<()> {
-    let generations: Arc<[Arc<Generation>]> = snapshot
-        .generations(Table::Metrics)
-        .into_iter()
-        .filter(|generation| generation.metrics.max_ms().is_some_and(|max_ms| max_ms >= job.start_ms))
-        .collect();
+/// Series looked at to estimate how many samples there are.
+const SERIES_IN_ESTIMATE: usize = 32;
+
+/// The generations that may have samples in the job's time.
+pub(super) fn generations(snapshot: &Snapshot, job: &Job) -> Arc<[Arc<Generation>]> {
+    let all = snapshot.generations(Table::Metrics).into_iter();
+    all.filter(|generation| generation.metrics.max_ms().is_some_and(|max_ms| max_ms >= job.start_ms))
+        .collect()
+}
+
+/// About how many samples in memory a series has in the job's time, by a few of them.
+pub(super) fn samples_a_series(generations: &[Arc<Generation>], job: &Job) -> f64 {
+    let all = job.wanted.tsids();
+    if generations.is_empty() || all.is_empty() {
+        return 0.0;
+    }
+    let step = all.len().div_ceil(SERIES_IN_ESTIMATE);
+    let some: Vec<i64> = all.iter().step_by(step).copied().collect();
+    let samples = |series: &Series| {
+        let own = (series.max_ms - series.min_ms + 1) as f64;
+        let (first, last) = (series.min_ms.max(job.start_ms), series.max_ms.min(job.end_ms));
+        series.chunk.len() as f64 * ((last - first + 1) as f64 / own).clamp(0.0, 1.0)
+    };
+    let found = generations.iter().flat_map(|generation| generation.metrics.series_by_ids(&some));
+    found.map(|series| samples(&series)).sum::<f64>() / some.len() as f64
+}
+
+/// Parts of the series `tsids` in memory, with their positions in the list of those asked for.
+pub(super) async fn read(
+    generations: &Arc<[Arc<Generation>]>,
+    job: &Job,
+    tsids: &[i64],
+) -> Result<Vec<(usize, Part)>> {
     if generations.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let parallel = job.options.parallel.max(1);
-    let tsids = job.wanted.tsids();
     let share = tsids.len().div_ceil(parallel).max(SERIES_PER_TASK);
     let tasks: Vec<_> = tsids
         .chunks(share)
         .map(|share| {
-            let (job, generations, share) = (job.clone(), Arc::clone(&generations), share.to_vec());
+            let (job, generations, share) = (job.clone(), Arc::clone(generations), share.to_vec());
             async move { tokio::task::spawn_blocking(move || read_share(&job, &generations, &share)).await? }
         })
         .collect();
-    let mut tasks = futures::stream::iter(tasks).buffer_unordered(parallel);
-    while let Some(found) = tasks.try_next().await? {
-        for (position, part) in found {
-            parts[position].push(part);
-        }
-    }
-    Ok(())
+    let found: Vec<Vec<(usize, Part)>> =
+        futures::stream::iter(tasks).buffer_unordered(parallel).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 fn read_share(job: &Job, generations: &[Arc<Generation>], tsids: &[i64]) -> Result<Vec<(usize, Part)>> {

@@ -57,15 +57,56 @@ pub(super) fn wanted_rows(
 }
 
 fn group_may_hold(meta: &RowGroupMetaData, layout: Layout, job: &Job) -> bool {
-    let text = |column: usize| match meta.column(column).statistics() {
+    overlaps(longs(meta, layout.ts), job)
+        && job.wanted.any_within(texts(meta, layout.metric), longs(meta, layout.tsid))
+}
+
+fn texts(meta: &RowGroupMetaData, column: usize) -> (Option<&[u8]>, Option<&[u8]>) {
+    match meta.column(column).statistics() {
         Some(Statistics::ByteArray(bounds)) => (bounds.min_bytes_opt(), bounds.max_bytes_opt()),
         _ => (None, None),
-    };
-    let long = |column: usize| match meta.column(column).statistics() {
+    }
+}
+
+fn longs(meta: &RowGroupMetaData, column: usize) -> (Option<i64>, Option<i64>) {
+    match meta.column(column).statistics() {
         Some(Statistics::Int64(bounds)) => (bounds.min_opt().copied(), bounds.max_opt().copied()),
         _ => (None, None),
+    }
+}
+
+/// What to expect of a row group before it is read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Expected {
+    /// Position of the first series it may hold.
+    pub(super) first: usize,
+    /// The part of its time that is asked for, 0 to 1.
+    pub(super) share: f64,
+    /// About how many samples it has for the series asked for.
+    pub(super) samples: f64,
+}
+
+/// What to expect of `rows`, by the row group's bounds and the number of its series.
+pub(super) fn expected(footer: &ParquetMetaData, layout: Layout, rows: &GroupRows, job: &Job) -> Expected {
+    let meta = footer.row_group(rows.group);
+    let (first, series) = job.wanted.first_within(texts(meta, layout.metric), longs(meta, layout.tsid));
+    let share = match longs(meta, layout.ts) {
+        (Some(min), Some(max)) if min <= max => {
+            let (start_us, end_us) = job.range_us();
+            let asked = max.min(end_us).saturating_sub(min.max(start_us)).saturating_add(1);
+            (asked as f64 / max.saturating_sub(min).saturating_add(1) as f64).clamp(0.0, 1.0)
+        }
+        _ => 1.0,
     };
-    overlaps(long(layout.ts), job) && job.wanted.any_within(text(layout.metric), long(layout.tsid))
+    // The dictionary of ids has each of them once, and hashes do not compress.
+    let ids = meta.column(layout.tsid);
+    let dictionary = ids.dictionary_page_offset().map_or(0, |offset| ids.data_page_offset() - offset);
+    let all = rows.count() as f64;
+    let of_series = match usize::try_from(dictionary / 8) {
+        Ok(known) if known > 0 => meta.num_rows() as f64 / known as f64 * series as f64,
+        _ => all,
+    };
+    Expected { first, share, samples: all.min(of_series) * share }
 }
 
 fn overlaps(times: (Option<i64>, Option<i64>), job: &Job) -> bool {

@@ -107,9 +107,27 @@ async fn what_was_written_is_read_whatever_lies_in_files_or_in_the_head() {
             let read =
                 snapshot.read_samples(&series, start_ms, end_ms, &SampleOptions::default()).await.unwrap();
             assert_eq!(bits(&read), expected(&model, &series, start_ms, end_ms), "seed {seed}");
+            series.sort_by(|a, b| (a.labels.name(), a.tsid).cmp(&(b.labels.name(), b.tsid)));
+            let options = SampleOptions::default();
+            let plan = snapshot.plan_samples(series.as_slice().into(), start_ms, end_ms, &options);
+            let slice_samples = 1 + dice.below(80) as usize;
+            let read = slices(plan.await.unwrap().stream(slice_samples, usize::MAX)).await.0;
+            assert_eq!(bits(&read), expected(&model, &series, start_ms, end_ms), "seed {seed}, in slices");
         }
         store.close().await.unwrap();
     }
+}
+
+/// All slices of a stream put together, and how many samples each had.
+async fn slices(mut stream: SampleStream) -> (SamplesRead, Vec<usize>) {
+    let (mut read, mut samples) = (SamplesRead::default(), Vec::new());
+    while let Some(slice) = stream.next().await.unwrap() {
+        assert_eq!((slice.range.start, slice.range.len()), (read.series.len(), slice.series.len()));
+        samples.push(slice.series.iter().map(|series| series.timestamps.len()).sum());
+        read.series.extend(slice.series);
+    }
+    read.stats = stream.stats();
+    (read, samples)
 }
 
 /// Rows of a file: metric, id, first millisecond, number of samples a second apart.
@@ -184,6 +202,31 @@ async fn only_the_pages_that_matter_are_read() {
     assert_eq!(none.stats.samples, 0);
     let outside = read(series.to_vec(), DAY_MS, 2 * DAY_MS).await;
     assert_eq!((outside.stats.files, outside.stats.files_pruned, outside.stats.bytes), (0, 1, 0));
+}
+
+#[tokio::test]
+async fn slices_read_everything_once_and_hold_little() {
+    let (snapshot, start) = large_file().await;
+    let series: Arc<[SeriesEntry]> = (0..300).map(|i| named(["a", "b", "c"][i / 100], id(i))).collect();
+    let options = SampleOptions::default();
+    let plan = async |to: i64| {
+        snapshot.plan_samples(Arc::clone(&series), start, start + to, &options).await.unwrap()
+    };
+    let whole = plan(DAY_MS).await.read().await.unwrap();
+    assert_eq!(plan(DAY_MS).await.samples(), whole.stats.samples);
+    let (sliced, samples) = slices(plan(DAY_MS).await.stream(7_000, 7_000)).await;
+    assert_eq!(sliced, whole, "the same samples, with as many bytes read");
+    assert_eq!(samples, [vec![7_000; 42], vec![6_000]].concat());
+    let one_each = slices(plan(DAY_MS).await.stream(1, usize::MAX)).await.1;
+    assert_eq!(one_each, vec![1_000; 300]);
+    // A tenth of the time: ten times as many series fit into a slice.
+    let tenth = slices(plan(99_999).await.stream(7_000, 8_000)).await.1;
+    assert!(tenth.len() < 6 && tenth.iter().sum::<usize>() == 30_000, "{tenth:?}");
+    let too_few = plan(DAY_MS).await.stream(1, 999).next().await;
+    assert!(matches!(too_few, Err(Error::TooManySamples { limit: 999 })));
+    let none = plan(-1).await;
+    assert_eq!(none.samples(), 0);
+    assert_eq!(slices(none.stream(1, 1)).await.0.stats.bytes, 0);
 }
 
 #[tokio::test]

@@ -69,14 +69,35 @@ impl Wanted {
         metrics: (Option<&[u8]>, Option<&[u8]>),
         tsids: (Option<i64>, Option<i64>),
     ) -> bool {
+        self.within(metrics, tsids).next().is_some()
+    }
+
+    /// The first, by (metric, tsid), of the series with metric and id in these ranges, and how many there are.
+    pub(super) fn first_within(
+        &self,
+        metrics: (Option<&[u8]>, Option<&[u8]>),
+        tsids: (Option<i64>, Option<i64>),
+    ) -> (usize, usize) {
+        let mut ranges = self.within(metrics, tsids);
+        let Some(first) = ranges.next() else { return (self.tsids.len(), 0) };
+        (first.start, first.len() + ranges.map(|range| range.len()).sum::<usize>())
+    }
+
+    /// Places of the ids with metric and id in these ranges, none of them empty.
+    fn within(
+        &self,
+        metrics: (Option<&[u8]>, Option<&[u8]>),
+        tsids: (Option<i64>, Option<i64>),
+    ) -> impl Iterator<Item = Range<usize>> {
         let first = metrics.0.map_or(0, |min| self.metrics.partition_point(|(m, _)| m.as_bytes() < min));
         let within = self.metrics[first..]
             .iter()
-            .take_while(|(metric, _)| metrics.1.is_none_or(|max| metric.as_bytes() <= max));
+            .take_while(move |(metric, _)| metrics.1.is_none_or(|max| metric.as_bytes() <= max));
         let (min, max) = (tsids.0.unwrap_or(i64::MIN), tsids.1.unwrap_or(i64::MAX));
-        within.into_iter().any(|(_, range)| {
+        within.filter_map(move |(_, range)| {
             let ids = &self.tsids[range.clone()];
-            ids.get(ids.partition_point(|id| *id < min)).is_some_and(|id| *id <= max)
+            let (from, to) = (ids.partition_point(|id| *id < min), ids.partition_point(|id| *id <= max));
+            (from < to).then_some(range.start + from..range.start + to)
         })
     }
 }

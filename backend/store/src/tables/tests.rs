@@ -33,6 +33,15 @@ fn the_delta_schema_of_series_is_written_as_the_protocol_says() {
 }
 
 #[test]
+fn lists_are_arrays_without_nulls() {
+    let schema: Value = serde_json::from_str(&delta_schema(Table::Histograms).unwrap()).unwrap();
+    let fields = schema["fields"].as_array().unwrap();
+    let kind = |name: &str| &fields.iter().find(|field| field["name"] == name).unwrap()["type"];
+    let array = |element: &str| json!({"type": "array", "elementType": element, "containsNull": false});
+    assert_eq!((kind("positive_offsets"), kind("custom_bounds")), (&array("integer"), &array("double")));
+}
+
+#[test]
 fn a_table_with_another_column_fits_and_one_with_another_type_does_not() {
     let ours = delta_schema(Table::Probes).unwrap();
     check_delta_schema(Table::Probes, &ours).unwrap();

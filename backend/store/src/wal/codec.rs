@@ -4,7 +4,8 @@
 //! by column: numbers as differences to the one before less one (a source that sends its series in the same
 //! order every time costs one byte a point), timestamps as differences (one byte for all where they are
 //! equal), values as integers where that is exact and shorter, else as their eight bytes. Every float comes
-//! back bit for bit. When and from whom a batch came stands first, so that [`decode_origin`] need not read
+//! back bit for bit. Histograms, start times and exemplars ([`super::sparse_codec`]) stand last, and a record
+//! without any ends before them, as all records of earlier versions do. When and from whom a batch came stands first, so that [`decode_origin`] need not read
 //! the rest.
 
 use model::{
@@ -12,6 +13,7 @@ use model::{
 };
 
 use super::definitions::Dictionary;
+use super::sparse_codec;
 use super::wire::{
     Reader, WireError, put_f64, put_i64, put_opt_f64, put_opt_i64, put_opt_str, put_pairs, put_str, put_u64,
     zigzag,
@@ -28,13 +30,14 @@ pub(crate) struct Origin {
     pub(crate) batch_id: Option<String>,
 }
 
-/// Appends the record of `batch`. `series` and `streams` hold the dictionary numbers of its points and log
-/// streams, in their order.
+/// Appends the record of `batch`. `series` and `streams` hold the dictionary numbers of [`Batch::series`] and of
+/// its log streams, in their order.
 pub(crate) fn encode(batch: &Batch, received_ms: i64, series: &[u32], streams: &[u32], out: &mut Vec<u8>) {
     put_i64(out, received_ms);
     put_str(out, &batch.source);
     put_opt_str(out, batch.batch_id.as_deref());
-    encode_points(&batch.points, series, out);
+    let (of_points, others) = series.split_at(batch.points.len());
+    encode_points(&batch.points, of_points, out);
     put_u64(out, batch.log_streams.len() as u64);
     for (stream, number) in batch.log_streams.iter().zip(streams) {
         put_u64(out, u64::from(*number));
@@ -44,6 +47,7 @@ pub(crate) fn encode(batch: &Batch, received_ms: i64, series: &[u32], streams: &
     batch.probes.iter().for_each(|probe| encode_probe(probe, out));
     put_u64(out, batch.metadata.len() as u64);
     batch.metadata.iter().for_each(|metadata| encode_metadata(metadata, out));
+    sparse_codec::encode(batch, others, out);
 }
 
 /// Reads only where a record came from.
@@ -63,9 +67,11 @@ pub(crate) fn decode(payload: &[u8], dictionary: &Dictionary) -> Result<(i64, Ba
     let probes = (0..probe_count).map(|_| decode_probe(&mut reader)).collect::<Result<_, _>>()?;
     let metadata_count = reader.count(4)?;
     let metadata = (0..metadata_count).map(|_| decode_metadata(&mut reader)).collect::<Result<_, _>>()?;
-    reader.finish()?;
     let Origin { received_ms, source, batch_id } = origin;
-    Ok((received_ms, Batch { source, batch_id, points, metadata, log_streams, probes, ..Batch::default() }))
+    let mut batch = Batch { source, batch_id, points, metadata, log_streams, probes, ..Batch::default() };
+    sparse_codec::decode(&mut reader, dictionary, &mut batch)?;
+    reader.finish()?;
+    Ok((received_ms, batch))
 }
 
 fn read_origin(reader: &mut Reader<'_>) -> Result<Origin, WireError> {

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use model::Batch;
 
@@ -51,6 +52,33 @@ pub struct ReplayReport {
     pub damages: Vec<Damage>,
 }
 
+/// How far a replay has come; written by the thread that reads, read by anybody.
+#[derive(Debug, Default)]
+pub struct ReplayProgress {
+    segments_total: AtomicU64,
+    segments: AtomicU64,
+    bytes_total: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl ReplayProgress {
+    /// Segments read so far, and segments there are; both 0 until the log has been listed.
+    pub fn segments(&self) -> (u64, u64) {
+        (self.segments.load(Relaxed), self.segments_total.load(Relaxed))
+    }
+
+    /// Bytes read so far, and bytes there are.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.bytes.load(Relaxed), self.bytes_total.load(Relaxed))
+    }
+
+    fn begin(&self, disk: &dyn Disk, segments: &[SegmentName]) {
+        let size = |name: &SegmentName| disk.size(&name.file_name()).unwrap_or(0);
+        self.bytes_total.store(segments.iter().map(size).sum(), Relaxed);
+        self.segments_total.store(segments.len() as u64, Relaxed);
+    }
+}
+
 /// One skipped range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
@@ -91,20 +119,25 @@ pub(crate) fn newer_segment(disk: &dyn Disk) -> io::Result<Option<(String, u8)>>
     Ok(None)
 }
 
-/// Replays all segments into `sink`, at a start. Fails only where the directory cannot be listed.
-pub(crate) fn replay(disk: &dyn Disk, sink: &mut dyn Sink) -> io::Result<(Position, ReplayReport)> {
-    read_segments(disk, sink, true)
+/// Replays all segments into `sink`, at a start, and tells `progress` how far it is. Fails only where the
+/// directory cannot be listed.
+pub(crate) fn replay(
+    disk: &dyn Disk,
+    sink: &mut dyn Sink,
+    progress: &ReplayProgress,
+) -> io::Result<(Position, ReplayReport)> {
+    read_segments(disk, sink, Some(progress))
 }
 
 /// Reads the log once more while it is being written; what is not finished at its end is left out.
 pub(crate) fn read_again(disk: &dyn Disk, sink: &mut dyn Sink) -> io::Result<()> {
-    read_segments(disk, sink, false).map(|_| ())
+    read_segments(disk, sink, None).map(|_| ())
 }
 
 fn read_segments(
     disk: &dyn Disk,
     sink: &mut dyn Sink,
-    starting: bool,
+    progress: Option<&ReplayProgress>,
 ) -> io::Result<(Position, ReplayReport)> {
     let mut segments: Vec<SegmentName> =
         disk.list()?.iter().filter_map(|name| SegmentName::parse(name)).collect();
@@ -112,7 +145,7 @@ fn read_segments(
     let mut replay = Replay {
         disk,
         sink,
-        starting,
+        progress,
         report: ReplayReport::default(),
         voids: Vec::new(),
         seen: HashSet::new(),
@@ -122,7 +155,8 @@ fn read_segments(
     }
     let mut position = Position::default();
     let mut last_lsn = 0;
-    if starting {
+    if let Some(progress) = progress {
+        progress.begin(disk, &segments);
         make_lasting(disk, &segments);
     }
     for name in &segments {
@@ -148,8 +182,8 @@ fn make_lasting(disk: &dyn Disk, segments: &[SegmentName]) {
 struct Replay<'a> {
     disk: &'a dyn Disk,
     sink: &'a mut dyn Sink,
-    /// Whether damage is news.
-    starting: bool,
+    /// There at a start, when damage is news.
+    progress: Option<&'a ReplayProgress>,
     report: ReplayReport,
     voids: Vec<(Lsn, Lsn)>,
     seen: HashSet<BatchKey>,
@@ -184,6 +218,9 @@ impl Replay<'_> {
         match self.read_segment(name, &mut first_lsn, &mut last_lsn) {
             Ok(bytes) => self.report.bytes += bytes,
             Err(error) => self.damage(name, 0, 0, &format!("cannot be read: {error}")),
+        }
+        if let Some(progress) = self.progress {
+            progress.segments.fetch_add(1, Relaxed);
         }
         (first_lsn, last_lsn)
     }
@@ -221,6 +258,9 @@ impl Replay<'_> {
                 }
                 Some(Found::Frame { offset, lsn, kind, payload }) => {
                     let bytes = (FRAME_HEADER_BYTES + payload.len()) as u64;
+                    if let Some(progress) = self.progress {
+                        progress.bytes.fetch_add((offset + bytes).saturating_sub(end), Relaxed);
+                    }
                     end = offset + bytes;
                     if kind == FrameKind::Batch {
                         *last_lsn = lsn.max(*last_lsn);
@@ -281,7 +321,7 @@ impl Replay<'_> {
     fn torn_tail(&mut self, name: SegmentName, offset: u64, bytes: u64) {
         self.report.torn_tails += 1;
         self.report.torn_bytes += bytes;
-        if self.starting {
+        if self.progress.is_some() {
             tracing::warn!(
                 segment = name.file_name(),
                 offset,
@@ -295,7 +335,7 @@ impl Replay<'_> {
     fn damage(&mut self, name: SegmentName, offset: u64, bytes: u64, what: &str) {
         self.report.damaged_ranges += 1;
         self.report.damaged_bytes += bytes;
-        if self.starting {
+        if self.progress.is_some() {
             tracing::error!(
                 segment = name.file_name(),
                 offset,

@@ -7,7 +7,7 @@ use super::Lsn;
 use super::codec::{self, Origin};
 use super::disk::{Disk, RealDisk};
 use super::frame::{FRAME_HEADER_BYTES, FrameKind};
-use super::replay::{ReplayReport, Sink, replay};
+use super::replay::{ReplayProgress, ReplayReport, Sink, replay};
 use super::segment::{HEADER_BYTES, SegmentName, header, read_header};
 use super::sim::{Rng, SimDisk, seeds};
 use super::writer::{Position, Writer};
@@ -44,7 +44,7 @@ impl Sink for Found {
 
 fn read(disk: &SimDisk, above: Lsn) -> (Found, Position, ReplayReport) {
     let mut found = Found { above, in_order: true, ..Found::default() };
-    let (position, report) = replay(disk, &mut found).unwrap();
+    let (position, report) = replay(disk, &mut found, &ReplayProgress::default()).unwrap();
     assert!(found.in_order);
     (found, position, report)
 }
@@ -130,7 +130,7 @@ fn the_real_disk_gives_the_same() {
         writer.commit().unwrap();
     }
     let mut found = Found { in_order: true, ..Found::default() };
-    let (position, report) = replay(disk.as_ref(), &mut found).unwrap();
+    let (position, report) = replay(disk.as_ref(), &mut found, &ReplayProgress::default()).unwrap();
     assert_eq!((position.next_lsn, report.batches, found.batches.len()), (51, 50, 50));
     assert_eq!(position.segments.iter().map(|s| s.bytes).sum::<u64>(), report.bytes);
     let mut writer = Writer::new(Arc::clone(&disk) as Arc<dyn Disk>, 4_096, position);
@@ -233,7 +233,7 @@ fn random_damage_never_panics_and_never_invents() {
         let damaged = disk.copy();
         damaged.put(&name, bytes);
         let mut found = Found::default();
-        replay(&damaged, &mut found).unwrap();
+        replay(&damaged, &mut found, &ReplayProgress::default()).unwrap();
         for (number, texts) in &found.batches {
             let text = codec::tests::text(&batch(*number));
             assert!(texts.iter().all(|found| *found == text), "seed {seed}");

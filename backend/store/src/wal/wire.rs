@@ -194,6 +194,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether everything is read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.left.is_empty()
+    }
+
     pub(crate) fn finish(self) -> Result<(), WireError> {
         if self.left.is_empty() { Ok(()) } else { Err(WireError::Trailing) }
     }

@@ -75,13 +75,22 @@ export interface ObjectListing {
   truncated?: boolean;
 }
 
+/** Files of one level: 0 fresh, 1 about an hour, 2 a day. */
+export interface StoredLevel {
+  level: number;
+  files: number;
+  rows: number;
+  bytes: number;
+}
+
 export interface StoredTable {
   name: string;
   version: number;
   files: number;
   rows: number;
   bytes: number;
-  days: { day: string; files: number; rows: number; bytes: number }[];
+  levels: StoredLevel[];
+  days: { day: string; files: number; rows: number; bytes: number; levels: StoredLevel[] }[];
 }
 
 export interface ParquetColumnChunk {

@@ -15,6 +15,10 @@ impl Scraper {
     }
 
     fn append(&mut self, page: &str, timestamp_ms: i64) -> Appended {
+        self.append_as(page, timestamp_ms, Format::Text)
+    }
+
+    fn append_as(&mut self, page: &str, timestamp_ms: i64, format: Format) -> Appended {
         let rules = AppendRules {
             labels: LabelRules {
                 target: &self.target,
@@ -26,7 +30,7 @@ impl Scraper {
             track_timestamps_staleness: self.job.track_timestamps_staleness,
             sample_limit: self.job.limits.samples,
         };
-        append(&mut self.cache, &rules, page.as_bytes(), Format::Text, timestamp_ms)
+        append(&mut self.cache, &rules, page.as_bytes(), format, timestamp_ms)
     }
 
     /// Points as `name value@timestamp`, `stale` for staleness markers, sorted.
@@ -200,5 +204,32 @@ mod against_a_model {
                 live = page.into_keys().collect();
             }
         }
+    }
+}
+
+#[test]
+fn exemplars_come_with_their_time_or_that_of_the_scrape() {
+    let page = "# TYPE a counter\n\
+        a_total{x=\"1\"} 1 # {trace_id=\"one\"} 0.5 3.5\n\
+        a_total{x=\"2\"} 1 # {trace_id=\"two\"} 0.25\n\
+        a_total{x=\"3\"} 1 # {t=\"LONG\"} 1\n\
+        a_total{x=\"4\"} 1\n# EOF\n"
+        .replace("LONG", &"l".repeat(128));
+    for (honored, first_ms) in [(true, 3_500), (false, 9_000)] {
+        let mut scraper = Scraper::new(json!({"honor_timestamps": honored}));
+        let appended = scraper.append_as(&page, 9_000, Format::OpenMetrics);
+        assert_eq!(appended.points.len(), 4);
+        let exemplars: Vec<String> = appended
+            .exemplars
+            .iter()
+            .map(|exemplar| {
+                assert_eq!(exemplar.labels.get("job"), Some("j"), "the labels of the series");
+                let trace = exemplar.exemplar_labels.get("trace_id").unwrap();
+                format!("{} {trace} {}@{}", exemplar.labels.name(), exemplar.value, exemplar.timestamp_ms)
+            })
+            .collect();
+        assert_eq!(exemplars, [format!("a_total one 0.5@{first_ms}"), "a_total two 0.25@9000".to_owned()]);
+        let broken = scraper.append_as(&page.replace("# EOF", "}"), 10_000, Format::OpenMetrics);
+        assert!(broken.failure.is_some() && broken.exemplars.is_empty());
     }
 }

@@ -1,87 +1,220 @@
-//! Aggregations that make one series of each group. Floats alone, the usual case, are folded column by column;
-//! groups with histograms step by step.
+//! Aggregations that make one series of each group, folded series by series: floats column by column;
+//! histograms, which are rare, are added up at the end, step by step.
 
 use std::sync::Arc;
 
-use super::Group;
+use model::Labels;
+
 use crate::annotations::{self, Annotations};
 use crate::ast::AggregateOp;
 use crate::error::Span;
 use crate::functions::over_time::Mean;
 use crate::functions::quantile::quantile;
-use crate::functions::window::count;
 use crate::histogram::{Histogram, IncompatibleAt, Total, kahan_add};
-use crate::series::{CellRef, Column, StepSeries};
+use crate::series::{Column, StepSeries};
 use crate::value::Cell;
 
-/// The aggregate of a group at all steps.
-pub(super) fn fold(
+/// What the members of a group so far come to, at all steps.
+pub(super) struct Fold {
     op: AggregateOp,
-    group: &Group<'_>,
-    parameters: &[f64],
     steps: usize,
     span: Span,
-    notes: &mut Annotations,
-) -> StepSeries {
-    let mut out = StepSeries::new(group.labels.clone(), group.drops_name());
-    if group.members.iter().all(|series| series.histograms.is_empty()) {
-        out.floats = fold_floats(op, group, parameters, steps);
-        return out;
+    floats: Floats,
+    /// Members with histograms, where these add up; their floats are in `floats`.
+    histograms: Vec<StepSeries>,
+}
+
+/// A state for every step that has one.
+type States<A> = Vec<Option<A>>;
+
+/// The floats, by what is asked of them.
+enum Floats {
+    /// Sum and what was lost in adding up.
+    Sum(States<(f64, f64)>),
+    Avg(States<Mean>),
+    Min(States<f64>),
+    Max(States<f64>),
+    Count(States<f64>),
+    Spread(States<Spread>),
+    Group(States<()>),
+    /// All of them.
+    Quantile(Vec<Column>),
+}
+
+impl Fold {
+    /// A group without members.
+    pub(super) fn new(op: AggregateOp, steps: usize, span: Span) -> Fold {
+        let floats = match op {
+            AggregateOp::Sum => Floats::Sum(vec![None; steps]),
+            AggregateOp::Avg => Floats::Avg(vec![None; steps]),
+            AggregateOp::Min => Floats::Min(vec![None; steps]),
+            AggregateOp::Max => Floats::Max(vec![None; steps]),
+            AggregateOp::Count => Floats::Count(vec![None; steps]),
+            AggregateOp::Stdvar | AggregateOp::Stddev => Floats::Spread(vec![None; steps]),
+            AggregateOp::Quantile => Floats::Quantile(Vec::new()),
+            // What is left is `group`; the others are not folded.
+            _ => Floats::Group(vec![None; steps]),
+        };
+        Fold { op, steps, span, floats, histograms: Vec::new() }
     }
+
+    /// Adds the next member.
+    pub(super) fn add(&mut self, series: &StepSeries, notes: &mut Annotations) {
+        let column = &series.floats;
+        match &mut self.floats {
+            Floats::Sum(states) => add_column(
+                states,
+                column,
+                |value| (value, 0.0),
+                |(sum, lost), value| (*sum, *lost) = kahan_add(value, *sum, *lost),
+            ),
+            Floats::Avg(states) => add_column(states, column, Mean::new, Mean::add),
+            Floats::Min(states) => add_column(states, column, |value| value, keep_min),
+            Floats::Max(states) => add_column(states, column, |value| value, keep_max),
+            Floats::Count(states) => add_column(states, column, |_| 1.0, |n, _| *n += 1.0),
+            Floats::Spread(states) => add_column(states, column, Spread::new, Spread::add),
+            Floats::Group(states) => add_column(states, column, |_| (), |(), _| ()),
+            Floats::Quantile(columns) if !column.is_empty() => columns.push(column.clone()),
+            Floats::Quantile(_) => {}
+        }
+        if !series.histograms.is_empty() {
+            self.add_histograms(series, notes);
+        }
+    }
+
+    fn add_histograms(&mut self, series: &StepSeries, notes: &mut Annotations) {
+        match &mut self.floats {
+            Floats::Count(states) => {
+                for (step, _) in &series.histograms {
+                    states[*step] = Some(states[*step].unwrap_or(0.0) + 1.0);
+                }
+            }
+            Floats::Group(states) => series.histograms.iter().for_each(|(step, _)| states[*step] = Some(())),
+            Floats::Sum(_) | Floats::Avg(_) => self.histograms.push(StepSeries {
+                labels: series.labels.clone(),
+                histograms: series.histograms.clone(),
+                ..StepSeries::default()
+            }),
+            _ => notes.add(annotations::histogram_ignored_in_aggregation(self.op.name()), self.span),
+        }
+    }
+
+    /// What it counts as against the sample limit.
+    pub(super) fn samples(&self) -> usize {
+        let floats = match &self.floats {
+            Floats::Quantile(columns) => columns.iter().map(Column::len).sum(),
+            _ => self.steps,
+        };
+        floats + self.histograms.iter().map(StepSeries::samples).sum::<usize>()
+    }
+
+    /// The aggregate; `parameters` are those of the aggregation, one a step.
+    pub(super) fn finish(
+        self,
+        labels: Labels,
+        drop_name: bool,
+        parameters: &[f64],
+        notes: &mut Annotations,
+    ) -> StepSeries {
+        let floats = match &self.floats {
+            Floats::Sum(states) => column(states, |(sum, lost)| sum + lost),
+            Floats::Avg(states) => column(states, Mean::value),
+            Floats::Min(states) | Floats::Max(states) | Floats::Count(states) => column(states, |v| *v),
+            Floats::Spread(states) if self.op == AggregateOp::Stddev => {
+                column(states, |spread| spread.variance().sqrt())
+            }
+            Floats::Spread(states) => column(states, Spread::variance),
+            Floats::Group(states) => column(states, |()| 1.0),
+            Floats::Quantile(columns) => quantiles(columns, parameters, self.steps),
+        };
+        let mut out = StepSeries { floats, ..StepSeries::new(labels, drop_name) };
+        if !self.histograms.is_empty() {
+            self.add_totals(&mut out, notes);
+        }
+        out
+    }
+
+    /// Adds the histograms' sums or means; steps with floats as well have no result.
+    fn add_totals(&self, out: &mut StepSeries, notes: &mut Annotations) {
+        let floats = std::mem::take(&mut out.floats);
+        for step in 0..self.steps {
+            let members = || {
+                let of_step = |series| StepSeries::histogram(series, step).map(|h| (series, &**h));
+                self.histograms.iter().filter_map(of_step)
+            };
+            let float = floats.get(step);
+            if members().next().is_none() {
+                if let Some(value) = float {
+                    out.floats.push(step, value);
+                }
+                continue;
+            }
+            if float.is_some() {
+                notes.add(annotations::mixed_floats_histograms_aggregation(), self.span);
+                continue;
+            }
+            if let Some(total) = self.total(members, notes) {
+                out.push(step, total);
+            }
+        }
+    }
+
+    fn total<'s, M: Iterator<Item = (&'s StepSeries, &'s Histogram)>>(
+        &self,
+        members: impl Fn() -> M,
+        notes: &mut Annotations,
+    ) -> Option<Cell> {
+        let all = members().map(|(_, histogram)| histogram);
+        let total = if self.op == AggregateOp::Sum { Total::sum(all) } else { Total::mean(all) };
+        match total {
+            Ok(total) => total.map(|mut total| {
+                annotations::note_total(&total, self.span, notes);
+                total.histogram.compact();
+                Cell::Histogram(Arc::new(total.histogram))
+            }),
+            Err(IncompatibleAt(at)) => {
+                let name = members().nth(at).map_or("", |(series, _)| series.labels.name());
+                notes.add(annotations::mixed_exponential_custom(name), self.span);
+                None
+            }
+        }
+    }
+}
+
+/// Adds a column: `begin` with the first value of a step, `add` the others.
+fn add_column<A>(
+    states: &mut States<A>,
+    column: &Column,
+    begin: impl Fn(f64) -> A,
+    add: impl Fn(&mut A, f64),
+) {
+    for (state, value) in states[column.first()..].iter_mut().zip(column.slots()) {
+        if model::is_stale(*value) {
+            continue;
+        }
+        match state {
+            Some(state) => add(state, *value),
+            None => *state = Some(begin(*value)),
+        }
+    }
+}
+
+fn column<A>(states: &States<A>, finish: impl Fn(&A) -> f64) -> Column {
+    let slots = states.iter().map(|state| state.as_ref().map_or(model::stale_nan(), &finish)).collect();
+    Column::from_slots(0, slots)
+}
+
+fn quantiles(columns: &[Column], parameters: &[f64], steps: usize) -> Column {
+    let mut out = Column::default();
+    let mut values = Vec::with_capacity(columns.len());
     for step in 0..steps {
-        let parameter = parameters.get(step).copied().unwrap_or(f64::NAN);
-        if let Some(cell) = fold_step(op, group, step, parameter, span, notes) {
-            out.push(step, cell);
+        values.clear();
+        values.extend(columns.iter().filter_map(|column| column.get(step)));
+        if !values.is_empty() {
+            out.push(step, quantile(parameters.get(step).copied().unwrap_or(f64::NAN), &mut values));
         }
     }
     out
-}
-
-fn fold_floats(op: AggregateOp, group: &Group<'_>, parameters: &[f64], steps: usize) -> Column {
-    match op {
-        AggregateOp::Sum => columns(
-            group,
-            steps,
-            |value| (value, 0.0),
-            |(sum, lost), value| (*sum, *lost) = kahan_add(value, *sum, *lost),
-            |(sum, lost)| sum + lost,
-        ),
-        AggregateOp::Avg => columns(group, steps, Mean::new, Mean::add, |mean| mean.value()),
-        AggregateOp::Min => columns(group, steps, |value| value, keep_min, |min| *min),
-        AggregateOp::Max => columns(group, steps, |value| value, keep_max, |max| *max),
-        AggregateOp::Count => columns(group, steps, |_| 1.0, |n, _| *n += 1.0, |n| *n),
-        AggregateOp::Stdvar => columns(group, steps, Spread::new, Spread::add, Spread::variance),
-        AggregateOp::Stddev => columns(group, steps, Spread::new, Spread::add, |s| s.variance().sqrt()),
-        AggregateOp::Quantile => quantiles(group, parameters, steps),
-        // What is left is `group`; the others are not folded.
-        _ => columns(group, steps, |_| (), |(), _| (), |()| 1.0),
-    }
-}
-
-/// Folds all columns of a group into one: `begin` with the first value of a step, `add` the others.
-fn columns<A: Clone>(
-    group: &Group<'_>,
-    steps: usize,
-    begin: impl Fn(f64) -> A,
-    add: impl Fn(&mut A, f64),
-    finish: impl Fn(&A) -> f64,
-) -> Column {
-    let mut states: Vec<Option<A>> = vec![None; steps];
-    for series in &group.members {
-        let column = &series.floats;
-        let first = column.first();
-        for (state, value) in states[first..].iter_mut().zip(column.slots()) {
-            if model::is_stale(*value) {
-                continue;
-            }
-            match state {
-                Some(state) => add(state, *value),
-                None => *state = Some(begin(*value)),
-            }
-        }
-    }
-    let slots = states.iter().map(|state| state.as_ref().map_or(model::stale_nan(), &finish)).collect();
-    Column::from_slots(0, slots)
 }
 
 fn keep_min(min: &mut f64, value: f64) {
@@ -120,100 +253,4 @@ impl Spread {
     fn variance(&self) -> f64 {
         self.squares / self.n
     }
-}
-
-fn quantiles(group: &Group<'_>, parameters: &[f64], steps: usize) -> Column {
-    let mut out = Column::default();
-    let mut values = Vec::with_capacity(group.members.len());
-    for step in 0..steps {
-        values.clear();
-        values.extend(group.members.iter().filter_map(|series| series.floats.get(step)));
-        if !values.is_empty() {
-            out.push(step, quantile(parameters.get(step).copied().unwrap_or(f64::NAN), &mut values));
-        }
-    }
-    out
-}
-
-/// One step of a group with histograms.
-fn fold_step(
-    op: AggregateOp,
-    group: &Group<'_>,
-    step: usize,
-    parameter: f64,
-    span: Span,
-    notes: &mut Annotations,
-) -> Option<Cell> {
-    let mut floats = Vec::new();
-    let mut histograms: Vec<(&StepSeries, &Histogram)> = Vec::new();
-    for series in &group.members {
-        match series.cell(step) {
-            Some(CellRef::Float(value)) => floats.push(value),
-            Some(CellRef::Histogram(histogram)) => histograms.push((series, histogram)),
-            None => {}
-        }
-    }
-    match op {
-        AggregateOp::Count | AggregateOp::Group => {
-            let members = floats.len() + histograms.len();
-            let value = if op == AggregateOp::Count { count(members) } else { 1.0 };
-            (members > 0).then_some(Cell::Float(value))
-        }
-        AggregateOp::Sum | AggregateOp::Avg if !histograms.is_empty() => {
-            if !floats.is_empty() {
-                notes.add(annotations::mixed_floats_histograms_aggregation(), span);
-                return None;
-            }
-            let all = histograms.iter().map(|(_, histogram)| *histogram);
-            let total = if op == AggregateOp::Sum { Total::sum(all) } else { Total::mean(all) };
-            match total {
-                Ok(total) => total.map(|mut total| {
-                    annotations::note_total(&total, span, notes);
-                    total.histogram.compact();
-                    Cell::Histogram(Arc::new(total.histogram))
-                }),
-                Err(IncompatibleAt(at)) => {
-                    let name = histograms[at].0.labels.name();
-                    notes.add(annotations::mixed_exponential_custom(name), span);
-                    None
-                }
-            }
-        }
-        _ => {
-            if !histograms.is_empty() {
-                notes.add(annotations::histogram_ignored_in_aggregation(op.name()), span);
-            }
-            fold_values(op, &mut floats, parameter).map(Cell::Float)
-        }
-    }
-}
-
-/// The aggregate of plain values.
-fn fold_values(op: AggregateOp, values: &mut [f64], parameter: f64) -> Option<f64> {
-    let (first, rest) = values.split_first()?;
-    let fold = |start: f64, add: fn(&mut f64, f64)| {
-        let mut state = start;
-        rest.iter().for_each(|value| add(&mut state, *value));
-        state
-    };
-    Some(match op {
-        AggregateOp::Min => fold(*first, keep_min),
-        AggregateOp::Max => fold(*first, keep_max),
-        AggregateOp::Quantile => quantile(parameter, values),
-        AggregateOp::Avg => {
-            let mut mean = Mean::new(*first);
-            rest.iter().for_each(|value| mean.add(*value));
-            mean.value()
-        }
-        AggregateOp::Stdvar | AggregateOp::Stddev => {
-            let mut spread = Spread::new(*first);
-            rest.iter().for_each(|value| spread.add(*value));
-            if op == AggregateOp::Stddev { spread.variance().sqrt() } else { spread.variance() }
-        }
-        _ => {
-            let add = |(sum, lost): (f64, f64), value: &f64| kahan_add(*value, sum, lost);
-            let (sum, lost) = rest.iter().fold((*first, 0.0), add);
-            sum + lost
-        }
-    })
 }

@@ -169,7 +169,8 @@ async fn failures_have_the_words_and_types_of_prometheus() {
     let samples = check(few, "up", options()).await;
     let text = "query processing would load too many samples into memory in query execution";
     assert_eq!(samples, (PromErrorType::Execution, text.to_owned()));
-    let few = PromConfig { memory_limit: 1_600, ..PromConfig::default() };
+    // Less than one series needs.
+    let few = PromConfig { memory_limit: 800, ..PromConfig::default() };
     assert_eq!(check(few, "up", options()).await, (PromErrorType::Execution, text.to_owned()));
     let few = PromConfig { series_max: 2, ..PromConfig::default() };
     assert_eq!(check(few, "up", options()).await.0, PromErrorType::Execution);

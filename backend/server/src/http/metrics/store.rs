@@ -1,10 +1,10 @@
-//! The store's numbers: log, head, index, flushes, merges, lease, filters.
+//! The store's numbers: log, head, index, flushes, merges, lease, filters, cache.
 
 use std::time::Duration;
 
 use codecs::text_encode::Writer;
 use model::MetricKind::{self, Counter, Gauge};
-use store::StoreStats;
+use store::{CacheStats, StoreStats};
 
 use super::one;
 
@@ -20,11 +20,13 @@ pub(super) fn write(page: &mut Writer, stats: &StoreStats) {
         index(stats),
         compaction(stats),
         tokens(stats),
+        cache(&stats.cache),
     ];
     for (name, kind, help, value) in groups.into_iter().flatten() {
         one(page, name, kind, help, value);
     }
     refused(page, stats);
+    cache_tiers(page, &stats.cache);
     if let Some(ms) = stats.flush.last_commit_ms {
         let name = "atl_store_last_commit_timestamp_seconds";
         one(page, name, Gauge, "Time of the last commit.", count(ms.unsigned_abs()) / 1000.0);
@@ -75,6 +77,9 @@ fn head(stats: &StoreStats) -> Vec<Row> {
     vec![
         gauge("atl_store_head_series", "Series in memory.", head.series),
         gauge("atl_store_head_points", "Points in no file yet.", head.points),
+        gauge("atl_store_head_histograms", "Native histograms in no file yet.", head.histograms),
+        gauge("atl_store_head_start_times", "Start times of points in no file yet.", head.start_times),
+        gauge("atl_store_head_exemplars", "Exemplars in no file yet.", head.exemplars),
         gauge("atl_store_head_log_entries", "Log entries in no file yet.", head.log_lines),
         gauge("atl_store_head_probe_results", "Probe results in no file yet.", head.probe_results),
         gauge("atl_store_head_bytes", "Memory of rows and label sets.", head.bytes),
@@ -249,4 +254,64 @@ fn tokens(stats: &StoreStats) -> Vec<Row> {
             tokens.load_failures_total,
         ),
     ]
+}
+
+fn cache(cache: &CacheStats) -> Vec<Row> {
+    vec![
+        counter(
+            "atl_store_cache_coalesced_total",
+            "Blocks of files that were on their way to another reader.",
+            cache.coalesced_total,
+        ),
+        counter(
+            "atl_store_cache_requests_total",
+            "Requests the cache sent to the object store.",
+            cache.requests_total,
+        ),
+        counter("atl_store_cache_fetched_bytes_total", "Bytes they brought.", cache.fetched_bytes_total),
+        counter(
+            "atl_store_cache_retries_total",
+            "Requests sent again because the answer was cut short or too long.",
+            cache.retries_total,
+        ),
+        counter(
+            "atl_store_cache_bypassed_total",
+            "Reads the cache left to the object store.",
+            cache.bypassed_total,
+        ),
+        counter(
+            "atl_store_cache_damaged_total",
+            "Blocks on disk that were damaged, and deleted.",
+            cache.damaged_total,
+        ),
+        counter(
+            "atl_store_cache_disk_failures_total",
+            "Reads, writes and deletions on disk that failed.",
+            cache.disk_failures_total,
+        ),
+        counter("atl_store_cache_written_bytes_total", "Bytes written to disk.", cache.written_bytes_total),
+        counter(
+            "atl_store_cache_dropped_writes_total",
+            "Blocks not written because the disk was slow, full or failing.",
+            cache.dropped_writes_total,
+        ),
+    ]
+}
+
+fn cache_tiers(page: &mut Writer, cache: &CacheStats) {
+    let tiers = [("memory", cache.memory), ("disk", cache.disk)];
+    let mut family = |name: &str, kind, help: &str, value: fn(&store::CacheTierStats) -> u64| {
+        page.family(name, kind, help);
+        for (tier, stats) in &tiers {
+            page.sample(name, [("tier", *tier)], count(value(stats)));
+        }
+    };
+    family("atl_store_cache_hits_total", Counter, "Blocks of files found.", |tier| tier.hits_total);
+    family("atl_store_cache_misses_total", Counter, "Blocks looked for in vain.", |tier| tier.misses_total);
+    family("atl_store_cache_evictions_total", Counter, "Blocks that left to make room.", |tier| {
+        tier.evictions_total
+    });
+    family("atl_store_cache_blocks", Gauge, "Blocks held.", |tier| tier.blocks);
+    family("atl_store_cache_bytes", Gauge, "Bytes held.", |tier| tier.bytes);
+    family("atl_store_cache_limit_bytes", Gauge, "Most bytes that may be held.", |tier| tier.limit_bytes);
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use codecs::remote_write::{
-    Decoded, Decoder, EXEMPLARS_WRITTEN_HEADER, Error, HISTOGRAMS_WRITTEN_HEADER, LabelCache, Limits,
+    Counts, Decoded, Decoder, EXEMPLARS_WRITTEN_HEADER, Error, HISTOGRAMS_WRITTEN_HEADER, LabelCache, Limits,
     SAMPLES_WRITTEN_HEADER, Version, negotiate,
 };
 use ingest::{IngestError, Receipt};
@@ -19,7 +19,7 @@ use crate::app::App;
 
 /// Largest body, in bytes; unpacked it may have 32 MiB.
 const BODY_BYTES_MAX: usize = 32 << 20;
-/// Label sets remembered from request to request.
+/// Label sets remembered from request to request, beside those the head holds.
 const LABEL_SETS_CACHED: usize = 200_000;
 /// Decoders kept for the next requests.
 const DECODERS_KEPT: usize = 8;
@@ -90,23 +90,14 @@ async fn store(app: &App, version: Version, decoded: Decoded) -> Response {
     let Decoded { mut batch, refused } = decoded;
     batch.source = SOURCE.to_owned();
     let mut faults = Vec::new();
-    // There is no table for either yet. Exemplars are extras that a receiver may leave out; a histogram lost is
-    // data lost, and the sender must hear of it.
-    let histograms = std::mem::take(&mut batch.histograms).len();
-    batch.exemplars.clear();
-    (written.histograms, written.exemplars) = (0, 0);
-    if histograms > 0 {
-        faults.push(format!("{histograms} native histograms refused: they cannot be stored yet"));
-    }
     if !refused.is_empty() {
         faults.push(refused.to_string());
     }
     match app.ingest().append(batch).await {
-        Ok(Receipt::Stored { points, rejections, .. }) => {
-            written.samples = points;
+        Ok(Receipt::Stored { points, histograms, exemplars, rejections, .. }) => {
+            written = Counts { samples: points, histograms, exemplars };
             let reasons = rejections.iter().filter(|(reason, _)| reason.is_loss());
-            faults
-                .extend(reasons.map(|(reason, rows)| format!("{rows} samples refused: {}", reason.as_str())));
+            faults.extend(reasons.map(|(reason, rows)| format!("{rows} rows refused: {}", reason.as_str())));
         }
         Ok(Receipt::Duplicate) => {}
         Err(error) => return unavailable(&error),

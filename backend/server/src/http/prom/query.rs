@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use query::prom::{PromAnswer, PromOptions};
+use query::prom::{PromAnswer, PromOptions, SeriesExemplars};
 
 use super::envelope::{Notes, PromError, success_with};
 use super::parameters::{Parameters, invalid};
-use super::values::write_result;
+use super::values::{write_float, write_labels, write_list, write_result, write_time};
 use crate::app::App;
 
 /// Most steps of a range query, as in Prometheus.
@@ -98,7 +98,7 @@ fn statistics(answer: &PromAnswer) -> serde_json::Value {
         },
         "samples": {
             "totalQueryableSamples": stats.samples,
-            "peakSamples": stats.samples,
+            "peakSamples": stats.samples_held_max,
         },
         "atl": {
             "series": stats.series,
@@ -110,9 +110,30 @@ fn statistics(answer: &PromAnswer) -> serde_json::Value {
 }
 
 /// Exemplars of the series a query selects.
-pub(super) async fn exemplars(parameters: Parameters) -> Result<Response, PromError> {
+pub(super) async fn exemplars(
+    State(app): State<Arc<App>>,
+    parameters: Parameters,
+) -> Result<Response, PromError> {
     let text = parameters.get("query").unwrap_or_default();
     promql::parse(text).map_err(|error| invalid("query", error.to_string()))?;
-    parameters.span()?;
-    Ok(super::envelope::success::<[u8; 0]>(&[]))
+    let (start_ms, end_ms) = parameters.span()?;
+    let found = app.prom().exemplars(app.store().snapshot(), text, start_ms, end_ms).await?;
+    Ok(success_with(&Notes::default(), |out| write_list(out, &found, write_exemplars)))
+}
+
+/// One series with its exemplars, as Prometheus spells it.
+fn write_exemplars(out: &mut String, series: &SeriesExemplars) {
+    out.push_str("{\"seriesLabels\":");
+    write_labels(out, &series.labels);
+    out.push_str(",\"exemplars\":");
+    write_list(out, &series.exemplars, |out, exemplar| {
+        out.push_str("{\"labels\":");
+        write_labels(out, &exemplar.labels);
+        out.push_str(",\"value\":\"");
+        write_float(out, exemplar.value);
+        out.push_str("\",\"timestamp\":");
+        write_time(out, exemplar.timestamp_ms);
+        out.push('}');
+    });
+    out.push('}');
 }

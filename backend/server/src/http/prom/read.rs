@@ -11,8 +11,9 @@ use codecs::remote_read::{
     self, CHUNKED_CONTENT_TYPE, Query, ReadRequest, ResponseType, SAMPLES_CONTENT_TYPE, Series,
 };
 use promql::SeriesData;
+use query::prom::storable;
 
-use super::envelope::PromError;
+use super::envelope::{ErrorType, PromError};
 use crate::app::App;
 
 /// Largest body, in bytes.
@@ -24,7 +25,7 @@ pub(super) fn route() -> MethodRouter<Arc<App>> {
 }
 
 async fn read(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, PromError> {
-    let ReadRequest { queries, response_type } =
+    let ReadRequest { queries, mut response_type, samples_accepted } =
         remote_read::decode(&body).map_err(|error| PromError::bad_data(error.to_string()))?;
     let snapshot = app.store().snapshot();
     let mut results = Vec::with_capacity(queries.len());
@@ -33,6 +34,14 @@ async fn read(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, Prom
         let mut series: Vec<Series> = found.iter().map(|series| answer(series)).collect();
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
         results.push(series);
+    }
+    let has_histograms = results.iter().flatten().any(|series| !series.histograms.is_empty());
+    if has_histograms && response_type == ResponseType::StreamedXorChunks {
+        if !samples_accepted {
+            let message = "native histograms are sent to clients that accept the response type SAMPLES only";
+            return Err(PromError::new(ErrorType::Execution, message));
+        }
+        response_type = ResponseType::Samples;
     }
     // Packing megabytes takes milliseconds that other connections would wait for.
     let encoded = tokio::task::spawn_blocking(move || encode(&results, response_type)).await;
@@ -45,7 +54,9 @@ async fn read(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, Prom
 
 fn answer(data: &SeriesData) -> Series {
     let samples = data.timestamps.iter().copied().zip(data.values.iter().copied()).collect();
-    Series { labels: model::Labels::clone(&data.labels), samples, histograms: Vec::new() }
+    let histograms = data.histograms.iter();
+    let histograms = histograms.map(|sample| (sample.timestamp_ms, Arc::new(storable(&sample.histogram))));
+    Series { labels: model::Labels::clone(&data.labels), samples, histograms: histograms.collect() }
 }
 
 fn encode(results: &[Vec<Series>], response_type: ResponseType) -> Result<Response, String> {

@@ -80,9 +80,10 @@ pub(super) async fn runtime(State(app): State<Arc<App>>) -> Response {
     }))
 }
 
-/// The log is read before the server answers at all.
-pub(super) async fn wal_replay() -> Response {
-    success(&json!({ "min": 0, "max": 0, "current": 0, "state": "done" }))
+/// Asked while the log is being read, the gate before this router answers.
+pub(super) async fn wal_replay(State(app): State<Arc<App>>) -> Response {
+    let segments = app.store().stats().replay.segments;
+    success(&json!({ "min": 0, "max": segments, "current": segments, "state": "done" }))
 }
 
 /// Alerting is not part of the program; there are no rules.

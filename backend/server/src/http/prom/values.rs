@@ -36,7 +36,7 @@ pub(super) fn write_result(out: &mut String, value: &Value, limit: usize) -> boo
     }
 }
 
-fn write_list<T>(out: &mut String, items: &[T], write: impl Fn(&mut String, &T)) {
+pub(super) fn write_list<T>(out: &mut String, items: &[T], write: impl Fn(&mut String, &T)) {
     out.push('[');
     for (i, item) in items.iter().enumerate() {
         if i > 0 {
@@ -133,7 +133,7 @@ fn write_histogram_point(out: &mut String, ms: i64, histogram: &Histogram) {
 }
 
 /// Milliseconds as seconds with as many decimals as it takes, three or none.
-fn write_time(out: &mut String, ms: i64) {
+pub(super) fn write_time(out: &mut String, ms: i64) {
     let (sign, ms) = if ms < 0 { ("-", ms.unsigned_abs()) } else { ("", ms.unsigned_abs()) };
     // Writing to a string does not fail.
     let _ = match ms % 1000 {

@@ -292,3 +292,60 @@ fn a_writer_that_fails_ends_the_merge() {
     let failure = merge(Table::Metrics, inputs, 10, &mut |_| Err(Error::Cancelled)).unwrap_err();
     assert!(matches!(failure, MergeFailure { input: None, error: Error::Cancelled }));
 }
+
+/// Rows of the three tables with few rows that repeat within files and between them.
+#[test]
+fn repeated_histograms_start_times_and_exemplars_become_those_that_count() {
+    for table in [Table::Histograms, Table::StartTimes, Table::Exemplars] {
+        for seed in 0..seeds(30) {
+            let dice = Dice::new(seed);
+            let base = random_rows(table, 30, &dice);
+            // Keys of few series and times, the rest of the row any of the thirty.
+            let picks: Vec<RecordBatch> = (0..120)
+                .map(|_| {
+                    let row = base.slice(dice.below(30) as usize, 1);
+                    let mut columns = row.columns().to_vec();
+                    columns[0] = Arc::new(StringArray::from(vec!["m"]));
+                    columns[1] = Arc::new(Int64Array::from(vec![dice.below(3) as i64]));
+                    let ts = i64::from(DAY) * crate::paths::DAY_US + dice.below(4) as i64 * 1_000;
+                    columns[2] = Arc::new(TimestampMicrosecondArray::from(vec![ts]).with_timezone("UTC"));
+                    RecordBatch::try_new(row.schema(), columns).unwrap()
+                })
+                .collect();
+            let rows = sorted(table, &concat_batches(&table.file_schema(), &picks).unwrap());
+            let key = |batch: &RecordBatch, row: usize| {
+                let tsid = batch["tsid"].as_primitive::<Int64Type>().value(row);
+                (tsid, batch["ts"].as_primitive::<TimestampMicrosecondType>().value(row))
+            };
+            let mut expected = Vec::new();
+            let mut start = 0;
+            while start < rows.num_rows() {
+                let end = (start..rows.num_rows()).find(|row| key(&rows, *row) != key(&rows, start));
+                let end = end.unwrap_or(rows.num_rows());
+                let counting = crate::sparse::repeats::counting(table, &rows, start..end).unwrap();
+                expected.extend(counting.into_iter().map(|row| rows.slice(row, 1)));
+                start = end;
+            }
+            let text = |batches: &[RecordBatch]| {
+                let line = |batch: &RecordBatch, row: usize| {
+                    // The labels of the series are no part of what is compared.
+                    let schema = batch.schema();
+                    let names = schema.fields().iter().map(|field| field.name().as_str());
+                    let names = names.filter(|name| !["metric", "job", "instance"].contains(name));
+                    let cells = names.map(|name| format!("{:?}", batch[name].slice(row, 1)));
+                    cells.collect::<Vec<_>>().join("|")
+                };
+                let lines =
+                    batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|row| line(batch, row)));
+                let mut lines: Vec<String> = lines.collect();
+                lines.sort();
+                lines
+            };
+            let files = deal(table, &rows, 1 + dice.below(5) as usize, &dice);
+            let (out, counts) = merged(table, &files, &dice);
+            assert_eq!(text(std::slice::from_ref(&out)), text(&expected), "{table} seed {seed}");
+            assert_eq!(counts.repeats as usize, 120 - expected.len(), "{table} seed {seed}");
+            assert_eq!(merged(table, &[out.clone()], &dice).0.num_rows(), out.num_rows(), "{table}");
+        }
+    }
+}

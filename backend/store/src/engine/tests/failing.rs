@@ -10,7 +10,7 @@ async fn a_disk_that_fails_refuses_and_the_same_batch_goes_in_later_once() {
     assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
     Census::of(&store.snapshot()).await.check(&[1], &[], "refused");
     let again = store.append(named(everything(2, rig.now_ms()), "2")).await.unwrap();
-    assert_eq!(again, Appended::Stored { rows: 4 });
+    assert_eq!(again, Appended::Stored { rows: 7 });
     kill(store).await;
     let store = rig.open().await;
     Census::of(&store.snapshot()).await.check(&[1, 2], &[], "after a kill");
@@ -119,7 +119,7 @@ async fn close_says_what_could_not_be_committed_and_the_next_start_has_it() {
     store.append(everything(1, rig.now_ms())).await.unwrap();
     faulty.switch(true);
     let closed = store.close().await;
-    assert!(matches!(closed, Err(Error::Unflushed { rows: 4, .. })), "{closed:?}");
+    assert!(matches!(closed, Err(Error::Unflushed { rows: 7, .. })), "{closed:?}");
     drop(store);
     // A put that was thought lost may still arrive, before or after the next start.
     let store = rig.open().await;

@@ -289,15 +289,15 @@ async fn a_block_hides_its_files_until_one_of_them_is_gone() {
     }
     let counts = |snapshot: &Snapshot, table| (snapshot.files(table).len(), snapshot.all_files(table).len());
     let snapshot = store.snapshot();
-    for table in [Table::Metrics, Table::Logs, Table::Probes] {
+    for table in Table::WITH_ROWS {
         assert_eq!(counts(&snapshot, table), (0, 3), "{table}");
         assert_eq!(snapshot.unflushed_rows(table), 0, "{table}");
         assert!(snapshot.head_rows(table) >= 3, "{table}");
     }
     assert_eq!(snapshot.files(Table::Series).len(), 3, "label sets are read from files");
     let hot = store.stats().hot;
-    assert_eq!((hot.rows, hot.hidden_total), (3 * 4, 0));
-    assert!(hot.blocks <= 6 && hot.merges_total >= 6, "{hot:?}");
+    assert_eq!((hot.rows, hot.hidden_total), (3 * 7, 0));
+    assert!(hot.blocks <= 12 && hot.merges_total >= 12, "{hot:?}");
     // Two files of one block become one: the block's third file shows again.
     let two = store.catalog().files().table(Table::Logs)[..2].to_vec();
     let (adds, removes) = merged(store.catalog(), Table::Logs, crate::testing::DAY, two).await;
@@ -326,8 +326,8 @@ async fn blocks_go_when_their_time_or_the_memory_is_over() {
     store.flush().await.unwrap();
     let hot = store.stats().hot;
     // Blocks of half hours go when their newest row is an hour old: 11 to 17 flushes of 12 in the window.
-    assert!((11 * 4..=18 * 4).contains(&hot.rows), "{hot:?}");
-    assert!(hot.blocks <= 3 * 5, "{hot:?}");
+    assert!((11 * 7..=18 * 7).contains(&hot.rows), "{hot:?}");
+    assert!(hot.blocks <= 6 * 5, "{hot:?}");
     assert!(hot.dropped_by_time_total >= 3 && hot.dropped_by_memory_total == 0, "{hot:?}");
     kill(store).await;
     rig.config.hot_bytes_max = 3_000;
@@ -360,7 +360,7 @@ async fn rows_whose_commit_was_thought_lost_do_not_become_hot() {
     store.flush().await.unwrap();
     let snapshot = store.snapshot();
     Census::of(&snapshot).await.check(&[0, 1, 2, 3], &[], "after the flush");
-    for table in [Table::Metrics, Table::Logs, Table::Probes] {
+    for table in Table::WITH_ROWS {
         assert_eq!((snapshot.files(table).len(), snapshot.all_files(table).len()), (1, 2), "{table}");
         assert!(snapshot.head_rows(table) <= 2, "{table}: the rest alone is hot");
     }

@@ -61,7 +61,7 @@ async fn head_rows_are_sorted_and_filters_keep_what_matches() {
     let (start_us, end_us) = (all[3].2, all[3].2 + 20_000_000);
     let by_time = of(HeadFilter { start_us: Some(start_us), end_us: Some(end_us), ..HeadFilter::default() });
     assert_eq!(by_time, all.iter().filter(|sample| (start_us..=end_us).contains(&sample.2)).count());
-    assert_eq!(snapshot.head_metric_names(), ["a", "b", "c", "cpu", "memory"]);
+    assert_eq!(snapshot.head_metric_names(), ["a", "b", "c", "cpu", "latency", "memory"]);
     assert_eq!(snapshot.metric_names().await.unwrap(), snapshot.head_metric_names());
     assert_eq!(snapshot.head_series(Some("cpu")).len(), 7);
     assert_eq!(snapshot.streams(Some("web"), None).await.unwrap().len(), 1);

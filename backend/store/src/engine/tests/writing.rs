@@ -6,23 +6,23 @@ async fn what_is_appended_shows_at_once_and_after_a_flush() {
     let store = rig.open().await;
     for number in 0..20 {
         let appended = store.append(everything(number, rig.now_ms())).await.unwrap();
-        assert_eq!(appended, Appended::Stored { rows: 4 });
+        assert_eq!(appended, Appended::Stored { rows: 7 });
         let all: Vec<u64> = (0..=number).collect();
         Census::of(&store.snapshot()).await.check(&all, &[], "head");
     }
     let all: Vec<u64> = (0..20).collect();
     let before = samples(&store.snapshot()).await;
     let report = store.flush().await.unwrap();
-    assert_eq!((report.commits, report.files, report.rows), (5, 5, 20 * 4 + 10 + 1));
+    assert_eq!((report.commits, report.files, report.rows), (8, 8, 20 * 7 + 13 + 1));
     let snapshot = store.snapshot();
     assert_eq!(snapshot.unflushed_rows(Table::Metrics), 0);
     Census::of(&snapshot).await.check(&all, &[], "files");
     assert_eq!(samples(&snapshot).await, before);
-    assert_eq!((count(&snapshot, Table::Series).await, count(&snapshot, Table::LogStreams).await), (10, 1));
+    assert_eq!((count(&snapshot, Table::Series).await, count(&snapshot, Table::LogStreams).await), (13, 1));
     assert_eq!(store.flush().await.unwrap(), FlushReport::default());
     let stats = store.stats();
     assert_eq!((stats.append.batches_total, stats.append.points_total), (20, 40));
-    assert_eq!((stats.flush.commits_total, stats.flush.rows_total), (5, 91));
+    assert_eq!((stats.flush.commits_total, stats.flush.rows_total), (8, 154));
     assert_eq!((stats.wal.segments, stats.wal.last_lsn), (1, 20));
     store.close().await.unwrap();
     assert!(matches!(store.append(Batch::new("late")).await, Err(Error::Closed)));
@@ -84,7 +84,7 @@ async fn a_batch_sent_twice_is_stored_once() {
     let rig = Rig::new();
     let store = rig.open().await;
     let send = |id: &str| store.append(named(everything(1, rig.now_ms()), id));
-    assert_eq!(send("a").await.unwrap(), Appended::Stored { rows: 4 });
+    assert_eq!(send("a").await.unwrap(), Appended::Stored { rows: 7 });
     assert_eq!(send("a").await.unwrap(), Appended::Duplicate);
     let other = Batch { source: "other".into(), ..named(points(Vec::new()), "a") };
     assert_eq!(store.append(other).await.unwrap(), Appended::Stored { rows: 0 });

@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
 use model::{
-    Batch, Labels, LogEntry, LogStream, MetricKind, MetricMetadata, Point, ProbePhases, ProbeResult, Severity,
+    Batch, BucketSpan, Buckets, Exemplar, HistogramPoint, Labels, LogEntry, LogStream, MetricKind,
+    MetricMetadata, NativeHistogram, Point, ProbePhases, ProbeResult, ResetHint, Severity, StartTime,
 };
 use proptest::prelude::*;
 
@@ -16,7 +19,7 @@ fn number(batch: &Batch) -> (Vec<u32>, Vec<u32>, Dictionary) {
             sets.len() as u32 - 1
         }
     };
-    let series = batch.points.iter().map(|point| number(&point.labels)).collect();
+    let series = batch.series().map(&mut number).collect();
     let streams = batch.log_streams.iter().map(|stream| number(&stream.labels)).collect();
     let mut payload = Vec::new();
     definitions::encode(0, &sets, &mut payload);
@@ -30,6 +33,20 @@ pub(crate) fn text(batch: &Batch) -> String {
     let mut text = format!("{:?} {:?}\n", batch.source, batch.batch_id);
     for point in &batch.points {
         text += &format!("{:?} {} {:x}\n", point.labels, point.timestamp_ms, point.value.to_bits());
+    }
+    for point in &batch.histograms {
+        let HistogramPoint { labels, timestamp_ms, start_ms, histogram } = point;
+        let floats = [histogram.zero_threshold, histogram.zero_count, histogram.count, histogram.sum];
+        let counts = [&histogram.positive.counts, &histogram.negative.counts, &histogram.custom_bounds];
+        let bits = |floats: &[f64]| floats.iter().map(|float| float.to_bits()).collect::<Vec<_>>();
+        text +=
+            &format!("{labels:?} {timestamp_ms} {start_ms} {:?} {}", histogram.reset_hint, histogram.schema);
+        text += &format!("{:?} {:?}", histogram.positive.spans, histogram.negative.spans);
+        text += &format!("{:x?} {:x?}\n", bits(&floats), counts.map(|counts| bits(counts)));
+    }
+    text += &format!("{:?}\n", batch.starts);
+    for Exemplar { labels, exemplar_labels, timestamp_ms, value } in &batch.exemplars {
+        text += &format!("{labels:?} {exemplar_labels:?} {timestamp_ms} {:x}\n", value.to_bits());
     }
     text + &format!("{:?}\n{:?}\n{:?}", batch.metadata, batch.log_streams, batch.probes)
 }
@@ -115,6 +132,51 @@ fn metadata() -> impl Strategy<Value = MetricMetadata> {
     })
 }
 
+fn buckets() -> impl Strategy<Value = Buckets> {
+    let span = (any::<i32>(), any::<u32>()).prop_map(|(offset, length)| BucketSpan { offset, length });
+    (prop::collection::vec(span, 0..4), prop::collection::vec(value(), 0..5))
+        .prop_map(|(spans, counts)| Buckets { spans, counts })
+}
+
+/// Histograms, start times and exemplars, sound or not.
+fn sparse() -> impl Strategy<Value = (Vec<HistogramPoint>, Vec<StartTime>, Vec<Exemplar>)> {
+    let numbers = (value(), value(), value(), value(), any::<i32>(), 0i8..4);
+    let lists = (buckets(), buckets(), prop::collection::vec(value(), 0..4));
+    let histogram = (labels(), any::<i64>(), any::<i64>(), numbers, lists).prop_map(
+        |(labels, timestamp_ms, start_ms, numbers, (positive, negative, custom_bounds))| {
+            let (zero_threshold, zero_count, count, sum, schema, hint) = numbers;
+            let reset_hint = ResetHint::from_number(hint);
+            let histogram = NativeHistogram {
+                reset_hint,
+                schema,
+                zero_threshold,
+                zero_count,
+                count,
+                sum,
+                positive,
+                negative,
+                custom_bounds,
+            };
+            HistogramPoint { labels, timestamp_ms, start_ms, histogram: Arc::new(histogram) }
+        },
+    );
+    let start = (labels(), any::<i64>(), any::<i64>())
+        .prop_map(|(labels, timestamp_ms, start_ms)| StartTime { labels, timestamp_ms, start_ms });
+    let exemplar = (labels(), labels(), any::<i64>(), value()).prop_map(
+        |(labels, exemplar_labels, timestamp_ms, value)| Exemplar {
+            labels,
+            exemplar_labels,
+            timestamp_ms,
+            value,
+        },
+    );
+    (
+        prop::collection::vec(histogram, 0..4),
+        prop::collection::vec(start, 0..4),
+        prop::collection::vec(exemplar, 0..4),
+    )
+}
+
 pub(crate) fn batch() -> impl Strategy<Value = Batch> {
     let point = (labels(), any::<i64>(), value()).prop_map(|(labels, timestamp_ms, value)| Point {
         labels,
@@ -130,15 +192,11 @@ pub(crate) fn batch() -> impl Strategy<Value = Batch> {
         prop::collection::vec(stream, 0..4),
         prop::collection::vec(probe(), 0..4),
         prop::collection::vec(metadata(), 0..4),
+        sparse(),
     )
-        .prop_map(|(source, batch_id, points, log_streams, probes, metadata)| Batch {
-            source,
-            batch_id,
-            points,
-            metadata,
-            log_streams,
-            probes,
-            ..Batch::default()
+        .prop_map(|(source, batch_id, points, log_streams, probes, metadata, sparse)| {
+            let (histograms, starts, exemplars) = sparse;
+            Batch { source, batch_id, points, histograms, starts, exemplars, metadata, log_streams, probes }
         })
 }
 
@@ -159,6 +217,23 @@ proptest! {
         let _ = decode(&payload[..at], &dictionary);
         let _ = Dictionary::default().learn(&payload);
     }
+}
+
+/// Records of the version before end where histograms begin now.
+#[test]
+fn a_record_without_the_last_sections_has_no_histograms() {
+    let point = Point { labels: Labels::from_pairs([("__name__", "up")]), timestamp_ms: 7, value: 1.5 };
+    let batch = Batch { points: vec![point], ..Batch::new("scrape") };
+    let (series, streams, dictionary) = number(&batch);
+    let mut payload = Vec::new();
+    encode(&batch, -5, &series, &streams, &mut payload);
+    // Time, source, no batch name; one point of series 0 at 7 with its bits; no streams, probes, metadata.
+    let mut expected = b"\x09\x06scrape\x00\x01\x00\x01\x0e\x00".to_vec();
+    expected.extend_from_slice(&1.5f64.to_bits().to_le_bytes());
+    expected.extend_from_slice(b"\x00\x00\x00");
+    assert_eq!(payload, expected, "the bytes of the version before");
+    let (_, decoded) = decode(&payload, &dictionary).unwrap();
+    assert_eq!((decoded.points.len(), decoded.rows()), (1, 1));
 }
 
 #[test]
