@@ -25,6 +25,7 @@ use crate::objects::{PartSink, Upload, begin_upload, upload};
 use crate::parquet_file::{Encoded, FileEncoder, FileTags, WriteProfile, WrittenFile, encode};
 use crate::paths::{FileNames, day_name, path_in_place_of};
 use crate::range_cache::{CachedStore, RangeCache};
+use crate::samples::part_cache::PartCache;
 use crate::series_files::SeriesFiles;
 use crate::tables::{DAY_COLUMN, Table};
 use crate::tokens::sidecar::{Sidecar, Subject};
@@ -47,6 +48,8 @@ pub struct Catalog {
     /// The same, for reading data files: through the cache where there is one.
     reads: Arc<dyn ObjectStore>,
     cache: Option<Arc<RangeCache>>,
+    /// Decoded samples of its files, for queries.
+    parts: Option<Arc<PartCache>>,
     prefix: Path,
     clock: Arc<dyn Clock>,
     writable: bool,
@@ -195,6 +198,7 @@ impl Catalog {
         Ok(Catalog {
             reads: Arc::clone(&objects),
             cache: None,
+            parts: None,
             objects,
             prefix,
             clock,
@@ -225,6 +229,16 @@ impl Catalog {
     pub(crate) fn with_cache(self, cache: Arc<RangeCache>) -> Catalog {
         let reads = Arc::new(CachedStore::new(Arc::clone(&cache)));
         Catalog { reads, cache: Some(cache), ..self }
+    }
+
+    /// Keeps decoded samples of files in `parts`.
+    pub(crate) fn with_parts(self, parts: Arc<PartCache>) -> Catalog {
+        Catalog { parts: Some(parts), ..self }
+    }
+
+    /// The cache of decoded samples, if there is one.
+    pub(crate) fn parts(&self) -> Option<&Arc<PartCache>> {
+        self.parts.as_ref()
     }
 
     /// The object store to read data files from, for queries.

@@ -70,6 +70,9 @@ pub struct Config {
     /// The cache of ranges of data files, in the folder `cache` of `data_dir` and in memory. `None` reads every range
     /// from the object store, as is best where that is a local folder.
     pub cache: Option<CacheConfig>,
+    /// Most the samples decoded from files may take in memory, in bytes; a 32nd of `memory_limit` where that is less.
+    /// 0 keeps none.
+    pub part_cache_bytes_max: u64,
     /// How often files are looked through for some to merge.
     pub compaction_interval: Duration,
     /// When files are merged, and how far.
@@ -133,6 +136,7 @@ impl Default for Config {
             vacuum_grace: Duration::from_secs(24 * 3600),
             token_bytes_max: 64 << 20,
             cache: None,
+            part_cache_bytes_max: 32 << 20,
             compaction_interval: Duration::from_secs(300),
             compaction: CompactionPolicy::default(),
             lease: LeaseSettings::default(),

@@ -24,6 +24,7 @@ use crate::index::files::FileIndex;
 use crate::index::live::LiveIndex;
 use crate::parquet_file::Footers;
 use crate::paths::DAY_US;
+use crate::samples::part_cache::PartCache;
 use crate::series_files::{SeriesEntry, SeriesFiles};
 use crate::tables::Table;
 use crate::tokens::TokenIndex;
@@ -73,6 +74,7 @@ pub struct Snapshot {
     /// Everything committed.
     all_files: Arc<FileSets>,
     objects: Arc<dyn ObjectStore>,
+    parts: Option<Arc<PartCache>>,
     prefix: Path,
     series_files: Arc<SeriesFiles>,
     tokens: Arc<TokenIndex>,
@@ -92,6 +94,7 @@ impl Snapshot {
             all_files: Arc::clone(&files),
             files,
             objects: Arc::clone(catalog.reads()),
+            parts: catalog.parts().cloned(),
             prefix: catalog.prefix().clone(),
             series_files: Arc::clone(catalog.series()),
             tokens: Arc::clone(catalog.tokens()),
@@ -331,6 +334,11 @@ impl Snapshot {
     /// Which log files can hold a word.
     pub(crate) fn tokens(&self) -> &TokenIndex {
         &self.tokens
+    }
+
+    /// The cache of decoded samples, if there is one.
+    pub(crate) fn parts(&self) -> Option<&Arc<PartCache>> {
+        self.parts.as_ref()
     }
 
     /// Footers of data files.
