@@ -13,6 +13,7 @@ use model::{Labels, SystemClock};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use store::objects::DurableFolder;
 use store::samples::SampleOptions;
 use store::{Catalog, Config, SeriesEntry, Snapshot, Store, Table, WriteProfile};
 
@@ -32,8 +33,9 @@ fn main() {
 async fn measure() {
     let mut args = std::env::args().skip(1);
     let count = args.next().map_or(20_000, |count| count.parse().unwrap());
-    let objects: Arc<dyn ObjectStore> = match args.next() {
-        Some(folder) => Arc::new(store::objects::DurableFolder::open(folder.into()).unwrap()),
+    let folder = args.next().map(|folder| DurableFolder::open(folder.into()).unwrap());
+    let objects: Arc<dyn ObjectStore> = match folder.clone() {
+        Some(folder) => Arc::new(folder),
         None => Arc::new(InMemory::new()),
     };
     let fresh = args.next().is_some_and(|kind| kind == "fresh");
@@ -54,7 +56,7 @@ async fn measure() {
     );
     let snapshot = Snapshot::read_only(&catalog).await.unwrap();
     if fresh {
-        few_of_many_files(&snapshot, objects, prefix, &series).await;
+        few_of_many_files(objects, folder, prefix, &series).await;
         return;
     }
     let day = i64::from(DAY) * DAY_MS;
@@ -94,44 +96,49 @@ async fn measure() {
     report(&snapshot, "one series of every metric, a day", &spread, day, day + DAY_MS, 2).await;
 }
 
-/// One series, and those of a host, over 24 hours out of all files.
+/// One series, and those of a host, over 24 hours out of all files: through the object store, straight from the
+/// folder, and with the cache of decoded samples.
 async fn few_of_many_files(
-    snapshot: &Snapshot,
     objects: Arc<dyn ObjectStore>,
+    folder: Option<DurableFolder>,
     prefix: Path,
     series: &[SeriesEntry],
 ) {
     let data_dir = std::env::temp_dir().join(format!("samples-{}", std::process::id()));
     std::fs::create_dir_all(&data_dir).unwrap();
-    let config = Config { data_dir: data_dir.clone(), ..Config::default() };
-    let store = Store::open(config, objects, prefix, Arc::new(SystemClock)).await.unwrap();
-    let day = i64::from(DAY) * DAY_MS;
     let host: Vec<SeriesEntry> =
         series.iter().filter(|s| s.labels.get("instance") == Some("host-7:9100")).cloned().collect();
-    for (name, series) in [("one series", &series[700..701]), ("a host", &host)] {
-        for (cache, snapshot) in [("without", snapshot.clone()), ("with", store.snapshot())] {
-            let options = SampleOptions::default();
-            for runs in [1, 100] {
-                let (started, cpu) = (Instant::now(), cpu_time());
-                let mut stats = None;
-                for run in 0..runs {
-                    let read = snapshot.read_samples(series, day + run * 1_000, day + DAY_MS, &options);
-                    stats = Some(read.await.unwrap().stats);
-                }
-                let (time, cpu) = (started.elapsed().as_secs_f64(), (cpu_time() - cpu).as_secs_f64());
-                let each = 1e3 / runs as f64;
-                println!(
-                    "{name} ({}), {cache} the cache, {runs} times: {:.2} ms, {:.2} ms of CPU, {:?}",
-                    series.len(),
-                    time * each,
-                    cpu * each,
-                    stats.unwrap()
-                );
-            }
-        }
+    let ways = [("objects", None, 0), ("folder", folder.clone(), 0), ("cache", folder, 32 << 20)];
+    for (way, folder, part_cache_bytes_max) in ways {
+        let config = Config { data_dir: data_dir.clone(), folder, part_cache_bytes_max, ..Config::default() };
+        let (objects, prefix) = (Arc::clone(&objects), prefix.clone());
+        let store = Store::open(config, objects, prefix, Arc::new(SystemClock)).await.unwrap();
+        let snapshot = store.snapshot();
+        ask(&snapshot, way, &series[700..701]).await;
+        ask(&snapshot, way, &host).await;
+        store.close().await.unwrap();
     }
-    store.close().await.unwrap();
     std::fs::remove_dir_all(data_dir).unwrap();
+}
+
+async fn ask(snapshot: &Snapshot, way: &str, series: &[SeriesEntry]) {
+    let options = SampleOptions::default();
+    let day = i64::from(DAY) * DAY_MS;
+    for runs in [1, 100] {
+        let (started, cpu) = (Instant::now(), cpu_time());
+        let mut stats = None;
+        for run in 0..runs {
+            let read = snapshot.read_samples(series, day + run * 1_000, day + DAY_MS, &options);
+            stats = Some(read.await.unwrap().stats);
+        }
+        let (time, cpu) = (started.elapsed().as_secs_f64(), (cpu_time() - cpu).as_secs_f64());
+        let each = 1e3 / runs as f64;
+        let (time, cpu, count) = (time * each, cpu * each, series.len());
+        println!(
+            "{way}: {count} series, {runs} times: {time:.2} ms, {cpu:.2} ms of CPU, {:?}",
+            stats.unwrap()
+        );
+    }
 }
 
 /// Time this process spent on the processors, in ticks of 10 ms.

@@ -21,7 +21,7 @@ use crate::delta::actions::{Add, Remove, Txn, Values};
 use crate::delta::{CRC32C_TAG, Change, FENCE_APP_ID, LEVEL_TAG, MAY_REPEAT_TAG, TableLog, TableState};
 use crate::error::{Error, Result};
 use crate::index::files::FileIndex;
-use crate::objects::{PartSink, Upload, begin_upload, upload};
+use crate::objects::{DurableFolder, PartSink, Upload, begin_upload, upload};
 use crate::parquet_file::{Encoded, FileEncoder, FileTags, WriteProfile, WrittenFile, encode};
 use crate::paths::{FileNames, day_name, path_in_place_of};
 use crate::range_cache::{CachedStore, RangeCache};
@@ -48,6 +48,8 @@ pub struct Catalog {
     /// The same, for reading data files: through the cache where there is one.
     reads: Arc<dyn ObjectStore>,
     cache: Option<Arc<RangeCache>>,
+    /// The folder the tables lie in, to be read without a detour.
+    folder: Option<DurableFolder>,
     /// Decoded samples of its files, for queries.
     parts: Option<Arc<PartCache>>,
     prefix: Path,
@@ -198,6 +200,7 @@ impl Catalog {
         Ok(Catalog {
             reads: Arc::clone(&objects),
             cache: None,
+            folder: None,
             parts: None,
             objects,
             prefix,
@@ -229,6 +232,16 @@ impl Catalog {
     pub(crate) fn with_cache(self, cache: Arc<RangeCache>) -> Catalog {
         let reads = Arc::new(CachedStore::new(Arc::clone(&cache)));
         Catalog { reads, cache: Some(cache), ..self }
+    }
+
+    /// Reads samples straight from `folder`, which must be what [`Catalog::objects`] lie in.
+    pub(crate) fn with_folder(self, folder: Option<DurableFolder>) -> Catalog {
+        Catalog { folder, ..self }
+    }
+
+    /// The folder to read samples from, if that is where the tables lie.
+    pub(crate) fn folder(&self) -> Option<&DurableFolder> {
+        self.folder.as_ref()
     }
 
     /// Keeps decoded samples of files in `parts`.

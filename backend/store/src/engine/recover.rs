@@ -85,7 +85,7 @@ pub(crate) async fn open(
         None => catalog,
     };
     let parts = PartCache::new(config.part_cache_bytes_max, Arc::clone(&ledger));
-    let catalog = catalog.with_parts(Arc::new(parts));
+    let catalog = catalog.with_parts(Arc::new(parts)).with_folder(config.folder.clone());
     catalog.tokens().set_bytes_max(config.token_bytes_max);
     let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
     // Random, so that a process that was killed does not take its own lease for one it still holds.

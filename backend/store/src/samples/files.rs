@@ -2,13 +2,15 @@
 //! decodes is kept ([`super::part_cache`]), and row groups that were decoded before are not read.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
 use crate::catalog::DataFile;
 use crate::error::Result;
+use crate::objects::DurableFolder;
 use crate::paths::DAY_US;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
@@ -17,7 +19,7 @@ use super::columns::{Layout, OpenGroup, open};
 use super::merge::{Part, join};
 use super::pages::{Expected, GroupRows, expected, wanted_rows, wanted_series};
 use super::part_cache::{GroupKey, PartCache};
-use super::pieces::{Pieces, fetch};
+use super::pieces::{Pieces, fetch, fetch_blocking};
 use super::{Job, SampleStats, batches};
 
 /// Footers read at once.
@@ -102,16 +104,64 @@ pub(super) async fn read(
     }
     // Units of a file follow each other.
     stats.files = plan.foreign.len() + unread.chunk_by(|a, b| Arc::ptr_eq(&a.file, &b.file)).count();
+    let mut take = |read: UnitRead| {
+        stats.bytes += read.bytes;
+        stats.rows += read.rows_added;
+        read.parts.into_iter().for_each(|(position, part)| push(parts, position, part));
+    };
+    if let Some(folder) = snapshot.folder() {
+        read_here(snapshot, folder, job, unread).await?.into_iter().for_each(take);
+        return Ok(stats);
+    }
     let reads: Vec<_> = unread.into_iter().map(|unit| read_unit(snapshot, job, unit)).collect();
     let mut reads = futures::stream::iter(reads).buffer_unordered(job.options.parallel.max(1));
     while let Some(read) = reads.try_next().await? {
-        stats.bytes += read.bytes;
-        stats.rows += read.rows_added;
-        for (position, part) in read.parts {
-            push(parts, position, part);
-        }
+        take(read);
     }
     Ok(stats)
+}
+
+/// Reads row groups of files of this machine: as many threads as allowed take one after the other, reading and
+/// decoding without a change of threads between, which would take longer than small files do.
+async fn read_here(
+    snapshot: &Snapshot,
+    folder: &DurableFolder,
+    job: &Job,
+    units: Vec<Unit>,
+) -> Result<Vec<UnitRead>> {
+    let threads = job.options.parallel.clamp(1, units.len().max(1));
+    let line = Line(Arc::new(Mutex::new(units)));
+    let work = || {
+        let (line, job) = (Arc::clone(&line.0), job.clone());
+        let (folder, cache) = (folder.clone(), snapshot.parts().map(Arc::clone));
+        let read = tokio::task::spawn_blocking(move || {
+            let mut done = Vec::new();
+            while let Some(unit) = next(&line) {
+                job.check()?;
+                let reading = Reading::new(unit, cache.as_ref(), &job);
+                let pieces = reading.unit.fetch_blocking(&folder)?;
+                done.push(reading.decode(pieces, &job)?);
+            }
+            Ok::<_, crate::error::Error>(done)
+        });
+        async move { read.await? }
+    };
+    let done = try_join_all((0..threads).map(|_| work())).await?;
+    Ok(done.into_iter().flatten().collect())
+}
+
+/// Row groups that wait for a thread; none is begun any more once this is gone, as when the reader has given up or
+/// another one has failed.
+struct Line(Arc<Mutex<Vec<Unit>>>);
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+fn next(line: &Mutex<Vec<Unit>>) -> Option<Unit> {
+    line.lock().unwrap_or_else(PoisonError::into_inner).pop()
 }
 
 fn push(parts: &mut [Vec<Part>], position: usize, part: Part) {
@@ -188,23 +238,42 @@ struct UnitRead {
     rows_added: usize,
 }
 
-async fn read_unit(snapshot: &Snapshot, job: &Job, mut unit: Unit) -> Result<UnitRead> {
+async fn read_unit(snapshot: &Snapshot, job: &Job, unit: Unit) -> Result<UnitRead> {
     job.check()?;
-    let planned = unit.rows.count();
-    let cache = snapshot.parts().filter(|cache| unit.widen(cache, job)).map(Arc::clone);
-    let rows_added = unit.rows.count().saturating_sub(planned);
-    let pieces = unit.fetch(snapshot).await?;
-    let bytes = pieces.bytes();
+    let reading = Reading::new(unit, snapshot.parts(), job);
+    let pieces = reading.unit.fetch(snapshot).await?;
     let job = job.clone();
-    let decoded = tokio::task::spawn_blocking(move || {
-        let mut group = unit.decode(pieces, &job)?;
+    tokio::task::spawn_blocking(move || reading.decode(pieces, &job)).await?
+}
+
+/// A row group about to be read.
+struct Reading {
+    unit: Unit,
+    /// Where its samples are to be kept, if they are.
+    cache: Option<Arc<PartCache>>,
+    rows_added: usize,
+}
+
+impl Reading {
+    fn new(mut unit: Unit, cache: Option<&Arc<PartCache>>, job: &Job) -> Reading {
+        let planned = unit.rows.count();
+        let cache = cache.filter(|cache| unit.widen(cache, job)).map(Arc::clone);
+        let rows_added = unit.rows.count().saturating_sub(planned);
+        Reading { unit, cache, rows_added }
+    }
+
+    fn decode(self, pieces: Pieces, job: &Job) -> Result<UnitRead> {
+        let Reading { unit, cache, rows_added } = self;
+        let bytes = pieces.bytes();
+        let mut group = unit.decode(pieces, job)?;
         let keep = cache.as_ref().zip(unit.kept.as_ref());
-        match keep.filter(|(cache, (_, series))| cache.has_room(series.len(), group.rows_left())) {
-            Some((cache, (name, series))) => read_and_keep(&unit, &mut group, cache, (*name, series), &job),
-            None => group.read(usize::MAX, &job).map_err(|error| error.in_file(&unit.file.key)),
-        }
-    });
-    Ok(UnitRead { parts: decoded.await??, bytes, rows_added })
+        let parts = match keep.filter(|(cache, (_, series))| cache.has_room(series.len(), group.rows_left()))
+        {
+            Some((cache, (name, series))) => read_and_keep(&unit, &mut group, cache, (*name, series), job),
+            None => group.read(usize::MAX, job).map_err(|error| error.in_file(&unit.file.key)),
+        }?;
+        Ok(UnitRead { parts, bytes, rows_added })
+    }
 }
 
 /// Reads all a row group has of the series asked for, keeps it, and gives what lies in the time asked for.
@@ -257,6 +326,10 @@ impl Unit {
 
     async fn fetch(&self, snapshot: &Snapshot) -> Result<Pieces> {
         fetch(snapshot.objects(), &self.file, self.footer.metadata(), self.layout, &self.rows).await
+    }
+
+    fn fetch_blocking(&self, folder: &DurableFolder) -> Result<Pieces> {
+        fetch_blocking(folder, &self.file, self.footer.metadata(), self.layout, &self.rows)
     }
 
     fn decode(&self, pieces: Pieces, job: &Job) -> Result<OpenGroup> {

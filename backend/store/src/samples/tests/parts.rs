@@ -7,18 +7,22 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::compact::{CompactionScope, ProgressFn};
 use crate::memory::Ledger;
+use crate::objects::DurableFolder;
 
 /// A store without rows in memory beside those not flushed, whose cache has this limit.
 async fn store_of(dir: &tempfile::TempDir, part_cache_bytes_max: u64) -> Store {
+    let objects = DurableFolder::open(dir.path().join("objects")).unwrap();
     let config = Config {
         data_dir: dir.path().to_owned(),
+        // One time through the object store, another straight from the folder.
+        folder: (part_cache_bytes_max % 3 != 0).then(|| objects.clone()),
         group_wait: Duration::ZERO,
         flush_interval: Duration::from_secs(1 << 30),
         hot_window: Duration::ZERO,
         part_cache_bytes_max,
         ..Config::default()
     };
-    Store::open(config, Arc::new(InMemory::new()), Path::from("t"), noon()).await.unwrap()
+    Store::open(config, Arc::new(objects), Path::from("t"), noon()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,7 +30,7 @@ async fn answers_are_the_same_whatever_is_kept_and_merged() {
     for seed in 0..seeds(12) {
         let dice = Dice::new(seed);
         let dir = tempfile::tempdir().unwrap();
-        let limit = [0, 600, 5_000, 40_000, 32 << 20][dice.below(5) as usize];
+        let limit = [0, 1, 600, 5_000, 40_000, 32 << 20][dice.below(6) as usize];
         let store = store_of(&dir, limit).await;
         let mut model = Model::new();
         let noon_ms = i64::from(DAY) * DAY_MS + DAY_MS / 2;
