@@ -66,7 +66,8 @@ async fn serve(arguments: ServeArguments) -> Result<(), ServeError> {
 
     let objects = open_objects(&config, Missing::Create)?;
     let (object_store, root) = (Arc::clone(&objects.store), objects.prefix.clone());
-    let settings = store::Config { cache: cache_config(&config, objects.kind), ..store_config(&config) };
+    let cache = cache_config(&config, objects.kind);
+    let settings = store::Config { cache, folder: objects.folder.clone(), ..store_config(&config) };
     let store = Store::open_watched(settings, object_store, root, Arc::clone(&clock), gate.progress());
     let store = Arc::new(store.await?);
     let limits = config.limits.clone();

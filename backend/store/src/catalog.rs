@@ -21,10 +21,11 @@ use crate::delta::actions::{Add, Remove, Txn, Values};
 use crate::delta::{CRC32C_TAG, Change, FENCE_APP_ID, LEVEL_TAG, MAY_REPEAT_TAG, TableLog, TableState};
 use crate::error::{Error, Result};
 use crate::index::files::FileIndex;
-use crate::objects::{PartSink, Upload, begin_upload, upload};
+use crate::objects::{DurableFolder, PartSink, Upload, begin_upload, upload};
 use crate::parquet_file::{Encoded, FileEncoder, FileTags, WriteProfile, WrittenFile, encode};
 use crate::paths::{FileNames, day_name, path_in_place_of};
 use crate::range_cache::{CachedStore, RangeCache};
+use crate::samples::part_cache::PartCache;
 use crate::series_files::SeriesFiles;
 use crate::tables::{DAY_COLUMN, Table};
 use crate::tokens::sidecar::{Sidecar, Subject};
@@ -47,6 +48,10 @@ pub struct Catalog {
     /// The same, for reading data files: through the cache where there is one.
     reads: Arc<dyn ObjectStore>,
     cache: Option<Arc<RangeCache>>,
+    /// The folder the tables lie in, to be read without a detour.
+    folder: Option<DurableFolder>,
+    /// Decoded samples of its files, for queries.
+    parts: Option<Arc<PartCache>>,
     prefix: Path,
     clock: Arc<dyn Clock>,
     writable: bool,
@@ -195,6 +200,8 @@ impl Catalog {
         Ok(Catalog {
             reads: Arc::clone(&objects),
             cache: None,
+            folder: None,
+            parts: None,
             objects,
             prefix,
             clock,
@@ -225,6 +232,26 @@ impl Catalog {
     pub(crate) fn with_cache(self, cache: Arc<RangeCache>) -> Catalog {
         let reads = Arc::new(CachedStore::new(Arc::clone(&cache)));
         Catalog { reads, cache: Some(cache), ..self }
+    }
+
+    /// Reads samples straight from `folder`, which must be what [`Catalog::objects`] lie in.
+    pub(crate) fn with_folder(self, folder: Option<DurableFolder>) -> Catalog {
+        Catalog { folder, ..self }
+    }
+
+    /// The folder to read samples from, if that is where the tables lie.
+    pub(crate) fn folder(&self) -> Option<&DurableFolder> {
+        self.folder.as_ref()
+    }
+
+    /// Keeps decoded samples of files in `parts`.
+    pub(crate) fn with_parts(self, parts: Arc<PartCache>) -> Catalog {
+        Catalog { parts: Some(parts), ..self }
+    }
+
+    /// The cache of decoded samples, if there is one.
+    pub(crate) fn parts(&self) -> Option<&Arc<PartCache>> {
+        self.parts.as_ref()
     }
 
     /// The object store to read data files from, for queries.

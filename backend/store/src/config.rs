@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::compact::CompactionPolicy;
 use crate::error::{Error, Result};
 use crate::lease::LeaseSettings;
+use crate::objects::DurableFolder;
 use crate::range_cache::CacheConfig;
 use crate::tables::Table;
 
@@ -70,6 +71,12 @@ pub struct Config {
     /// The cache of ranges of data files, in the folder `cache` of `data_dir` and in memory. `None` reads every range
     /// from the object store, as is best where that is a local folder.
     pub cache: Option<CacheConfig>,
+    /// The folder the tables lie in, where they are not in a bucket: samples are read from there in few steps rather
+    /// than through the object store given, which must be the same folder. `None` reads all through the object store.
+    pub folder: Option<DurableFolder>,
+    /// Most the samples decoded from files may take in memory, in bytes; a 32nd of `memory_limit` where that is less.
+    /// 0 keeps none.
+    pub part_cache_bytes_max: u64,
     /// How often files are looked through for some to merge.
     pub compaction_interval: Duration,
     /// When files are merged, and how far.
@@ -133,6 +140,8 @@ impl Default for Config {
             vacuum_grace: Duration::from_secs(24 * 3600),
             token_bytes_max: 64 << 20,
             cache: None,
+            folder: None,
+            part_cache_bytes_max: 32 << 20,
             compaction_interval: Duration::from_secs(300),
             compaction: CompactionPolicy::default(),
             lease: LeaseSettings::default(),

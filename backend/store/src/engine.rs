@@ -103,6 +103,12 @@ pub(crate) struct Inner {
 }
 
 impl Store {
+    /// What runs inside, for tests that turn its screws.
+    #[cfg(test)]
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
     /// Opens the store: checks that the object store can hold the tables, reads the catalog, brings back
     /// from the log in `config.data_dir` what is not in the tables, and starts the background work.
     ///
@@ -222,6 +228,7 @@ impl Store {
             replay: inner.replay.get().cloned().unwrap_or_default(),
             tokens: inner.catalog.tokens().stats(),
             cache: inner.catalog.cache().map(|cache| cache.stats()).unwrap_or_default(),
+            parts: inner.catalog.parts().map(|parts| parts.stats()).unwrap_or_default(),
         }
     }
 

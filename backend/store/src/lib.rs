@@ -25,6 +25,7 @@ pub mod parquet_file;
 pub mod paths;
 mod range_cache;
 mod retention;
+mod s3fifo;
 pub mod samples;
 pub mod series_files;
 mod snapshot;

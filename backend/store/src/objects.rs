@@ -80,6 +80,8 @@ pub struct Objects {
     pub prefix: Path,
     /// What kind of place it is.
     pub kind: StoreKind,
+    /// The folder, where it is one: to be read without a detour, see [`crate::Config::folder`].
+    pub folder: Option<DurableFolder>,
 }
 
 /// Fails where an answer is not as long as the object: an intermediary that cuts answers short without an error
@@ -106,7 +108,8 @@ fn open_folder(url: &str) -> Result<Objects> {
         return Err(Error::Setting(reason));
     }
     let folder = DurableFolder::open(PathBuf::from(path))?;
-    Ok(Objects { store: Arc::new(folder), prefix: Path::default(), kind: StoreKind::Folder })
+    let store = Arc::new(folder.clone());
+    Ok(Objects { store, prefix: Path::default(), kind: StoreKind::Folder, folder: Some(folder) })
 }
 
 fn open_s3(config: &ObjectsConfig, rest: &str) -> Result<Objects> {
@@ -119,7 +122,7 @@ fn open_s3(config: &ObjectsConfig, rest: &str) -> Result<Objects> {
         .map_err(|error| setting(format!("store url `{}` has no valid prefix: {error}", config.url)))?;
     let builder = s3_builder(config)?.with_bucket_name(bucket);
     let store = builder.build().map_err(|error| setting(format!("store `{}`: {error}", config.url)))?;
-    Ok(Objects { store: Arc::new(store), prefix, kind: StoreKind::S3 })
+    Ok(Objects { store: Arc::new(store), prefix, kind: StoreKind::S3, folder: None })
 }
 
 fn s3_builder(config: &ObjectsConfig) -> Result<AmazonS3Builder> {

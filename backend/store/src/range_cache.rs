@@ -10,7 +10,7 @@
 //! nobody uses again ([`block::FileRef::of`] takes no other name). Files that vacuum deletes are forgotten; were
 //! they not, they would age out.
 //!
-//! Which blocks stay is decided by S3-FIFO ([`s3fifo`]), in both tiers: a scan that reads everything once does
+//! Which blocks stay is decided by S3-FIFO ([`crate::s3fifo`]), in both tiers: a scan that reads everything once does
 //! not drive out what is read again and again. The memory is part of the process's account, and goes first when
 //! it is short.
 //!
@@ -38,20 +38,20 @@ mod fetch;
 mod flights;
 mod objects;
 mod read;
-mod s3fifo;
 mod stats;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use block::file_hash;
 pub(crate) use objects::CachedStore;
 pub use stats::{CacheStats, CacheTierStats};
 
+use crate::s3fifo::S3Fifo;
 use block::{BLOCK_BYTES, Block, BlockKey, FileRef};
 use disk::Disk;
 use disk::files::Folder;
 use flights::Flights;
-use s3fifo::S3Fifo;
 use stats::Counters;
 
 use crate::memory::Ledger;

@@ -27,6 +27,7 @@ mod files;
 mod head;
 mod merge;
 mod pages;
+pub(crate) mod part_cache;
 mod pieces;
 pub mod sparse;
 mod stream;
@@ -34,6 +35,7 @@ mod values;
 mod wanted;
 
 use merge::Part;
+pub use part_cache::PartCacheStats;
 pub use stream::{SampleSlice, SampleStream};
 use wanted::Wanted;
 
@@ -116,6 +118,9 @@ pub struct SampleStats {
     pub rows: usize,
     /// Bytes read of files.
     pub bytes: u64,
+    /// Parts, of a series and a row group, that were decoded already; row groups of which all parts were are
+    /// neither read nor counted.
+    pub parts_cached: usize,
 }
 
 /// What a reading gives.
@@ -222,6 +227,13 @@ impl Job {
     /// Fails where the reading was called off.
     fn check(&self) -> Result<()> {
         if (self.options.stopped)() { Err(Error::Stopped) } else { Ok(()) }
+    }
+
+    /// The same for all time, with a limit of its own: what is read for it is not all given.
+    fn of_all_time(&self) -> Job {
+        let mut job = Job { start_ms: i64::MIN, end_ms: i64::MAX, ..self.clone() };
+        job.options.budget = Arc::new(SampleBudget::new(usize::MAX));
+        job
     }
 
     /// First and last microsecond.

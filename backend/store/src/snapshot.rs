@@ -22,8 +22,10 @@ use crate::head::metrics::Series;
 use crate::head::scan::TableScan;
 use crate::index::files::FileIndex;
 use crate::index::live::LiveIndex;
+use crate::objects::DurableFolder;
 use crate::parquet_file::Footers;
 use crate::paths::DAY_US;
+use crate::samples::part_cache::PartCache;
 use crate::series_files::{SeriesEntry, SeriesFiles};
 use crate::tables::Table;
 use crate::tokens::TokenIndex;
@@ -73,6 +75,8 @@ pub struct Snapshot {
     /// Everything committed.
     all_files: Arc<FileSets>,
     objects: Arc<dyn ObjectStore>,
+    folder: Option<DurableFolder>,
+    parts: Option<Arc<PartCache>>,
     prefix: Path,
     series_files: Arc<SeriesFiles>,
     tokens: Arc<TokenIndex>,
@@ -92,6 +96,8 @@ impl Snapshot {
             all_files: Arc::clone(&files),
             files,
             objects: Arc::clone(catalog.reads()),
+            folder: catalog.folder().cloned(),
+            parts: catalog.parts().cloned(),
             prefix: catalog.prefix().clone(),
             series_files: Arc::clone(catalog.series()),
             tokens: Arc::clone(catalog.tokens()),
@@ -331,6 +337,16 @@ impl Snapshot {
     /// Which log files can hold a word.
     pub(crate) fn tokens(&self) -> &TokenIndex {
         &self.tokens
+    }
+
+    /// The folder to read samples from, if that is where the files lie.
+    pub(crate) fn folder(&self) -> Option<&DurableFolder> {
+        self.folder.as_ref()
+    }
+
+    /// The cache of decoded samples, if there is one.
+    pub(crate) fn parts(&self) -> Option<&Arc<PartCache>> {
+        self.parts.as_ref()
     }
 
     /// Footers of data files.

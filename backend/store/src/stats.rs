@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::compact::CompactionStats;
 use crate::lease::LeaseStats;
 use crate::range_cache::CacheStats;
+use crate::samples::PartCacheStats;
 use crate::tokens::TokenStats;
 use crate::wal::replay::ReplayReport;
 
@@ -36,6 +37,8 @@ pub struct StoreStats {
     pub tokens: TokenStats,
     /// The cache of ranges of data files.
     pub cache: CacheStats,
+    /// The cache of decoded samples.
+    pub parts: PartCacheStats,
 }
 
 /// The log on disk.

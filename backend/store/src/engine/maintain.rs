@@ -137,7 +137,8 @@ impl Inner {
         let index = self.index_stats();
         let tokens = self.catalog.tokens().stats().bytes;
         let cache = self.catalog.cache().map_or(0, |cache| cache.memory_bytes());
-        self.head_stats().bytes + index.live_bytes + index.file_bytes + tokens + cache
+        let parts = self.catalog.parts().map_or(0, |parts| parts.bytes());
+        self.head_stats().bytes + index.live_bytes + index.file_bytes + tokens + cache + parts
     }
 
     /// What is cached of files goes first, and then hot rows, since files have them; then unflushed ones become
@@ -145,8 +146,10 @@ impl Inner {
     pub(crate) fn give_up_memory(&self, bytes: u64) {
         let cached = self.catalog.cache().map_or(0, |cache| cache.give_up_memory(bytes));
         let bytes = bytes.saturating_sub(cached);
+        let decoded = self.catalog.parts().map_or(0, |parts| parts.give_up_memory(bytes));
+        let bytes = bytes.saturating_sub(decoded);
         if bytes == 0 {
-            tracing::debug!(cached, "memory is short");
+            tracing::debug!(cached, decoded, "memory is short");
             return;
         }
         let before = self.view.load().hot.bytes();

@@ -34,6 +34,7 @@ use crate::head::series_rows::Committed;
 use crate::lease::Lease;
 use crate::memory::Ledger;
 use crate::range_cache::RangeCache;
+use crate::samples::part_cache::PartCache;
 use crate::stats::Counters;
 use crate::tables::Table;
 use crate::wal::Lsn;
@@ -83,6 +84,8 @@ pub(crate) async fn open(
         }
         None => catalog,
     };
+    let parts = PartCache::new(config.part_cache_bytes_max, Arc::clone(&ledger));
+    let catalog = catalog.with_parts(Arc::new(parts)).with_folder(config.folder.clone());
     catalog.tokens().set_bytes_max(config.token_bytes_max);
     let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
     // Random, so that a process that was killed does not take its own lease for one it still holds.

@@ -10,6 +10,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,15 @@ pub struct DurableFolder {
     root: PathBuf,
 }
 
+/// Of the same folder.
+impl PartialEq for DurableFolder {
+    fn eq(&self, other: &DurableFolder) -> bool {
+        self.root == other.root
+    }
+}
+
+impl Eq for DurableFolder {}
+
 impl DurableFolder {
     /// Opens the folder, and makes it where it is missing.
     pub fn open(root: PathBuf) -> crate::error::Result<DurableFolder> {
@@ -49,6 +59,28 @@ impl DurableFolder {
 }
 
 impl DurableFolder {
+    /// Reads ranges of an object, as `get_ranges`, on the thread it is called on. Fails where one ends behind the
+    /// object.
+    pub(crate) fn read_ranges_blocking(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let path = self.inner.path_to_filesystem(location)?;
+        let read = || {
+            let file = File::open(path)?;
+            let size = file.metadata()?.len();
+            if ranges.iter().any(|range| range.end > size) {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("it has {size} bytes")));
+            }
+            let pieces = ranges.iter().map(|range| {
+                let length =
+                    usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
+                let mut piece = vec![0; length];
+                file.read_exact_at(&mut piece, range.start)?;
+                Ok(Bytes::from(piece))
+            });
+            pieces.collect::<io::Result<Vec<Bytes>>>()
+        };
+        read().map_err(|error| failure(location, error))
+    }
+
     /// Keeps other processes' conditional updates out; fails where the object is no longer at `version`.
     async fn lock_unchanged(&self, location: &Path, version: &UpdateVersion) -> Result<File> {
         // Hidden from listings, see `write_durably`.
@@ -137,19 +169,20 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
     let outcome = tokio::task::spawn_blocking(work).await?;
-    outcome.map_err(|error| {
-        let path = location.to_string();
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                object_store::Error::AlreadyExists { path, source: Box::new(error) }
-            }
-            io::ErrorKind::NotFound => object_store::Error::NotFound { path, source: Box::new(error) },
-            io::ErrorKind::PermissionDenied => {
-                object_store::Error::PermissionDenied { path, source: Box::new(error) }
-            }
-            _ => object_store::Error::Generic { store: STORE, source: Box::new(error) },
+    outcome.map_err(|error| failure(location, error))
+}
+
+/// What has gone wrong with an object.
+fn failure(location: &Path, error: io::Error) -> object_store::Error {
+    let path = location.to_string();
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists { path, source: Box::new(error) },
+        io::ErrorKind::NotFound => object_store::Error::NotFound { path, source: Box::new(error) },
+        io::ErrorKind::PermissionDenied => {
+            object_store::Error::PermissionDenied { path, source: Box::new(error) }
         }
-    })
+        _ => object_store::Error::Generic { store: STORE, source: Box::new(error) },
+    }
 }
 
 #[async_trait]

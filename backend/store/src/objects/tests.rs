@@ -50,6 +50,23 @@ async fn of_many_who_create_the_same_object_one_wins_and_nothing_is_left_beside_
 }
 
 #[tokio::test]
+async fn ranges_are_the_same_read_here_and_through_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = DurableFolder::open(dir.path().to_owned()).unwrap();
+    for key in ["t/day=2026-11-22/x.parquet", "a b/ü%20/x"] {
+        let key = Path::from(key);
+        folder.put(&key, PutPayload::from_static(b"0123456789")).await.unwrap();
+        let ranges = [0..3, 5..10];
+        let here = folder.read_ranges_blocking(&key, &ranges).unwrap();
+        assert_eq!(here, folder.get_ranges(&key, &ranges).await.unwrap());
+        assert_eq!(here, ["012", "56789"]);
+        assert!(folder.read_ranges_blocking(&key, &[5..11]).is_err(), "an end behind the object's");
+    }
+    let missing = folder.read_ranges_blocking(&Path::from("missing"), &[0..1]);
+    assert!(matches!(missing, Err(object_store::Error::NotFound { .. })));
+}
+
+#[tokio::test]
 async fn a_half_written_object_is_not_listed() {
     let dir = tempfile::tempdir().unwrap();
     let folder = DurableFolder::open(dir.path().to_owned()).unwrap();

@@ -59,19 +59,21 @@ impl FileRef {
     /// is one, those of Delta's other writers contain one. Only such names are sure to mean the same bytes for
     /// ever; logs, leases and sidecars never get here.
     pub(super) fn of(key: &Path) -> Option<FileRef> {
-        let mut parts = key.as_ref().rsplit('/');
-        let stem = parts.next()?.strip_suffix(".parquet")?;
-        let day = parts.next()?.strip_prefix(DAY_COLUMN)?;
-        if !day.starts_with('=') || !holds_uuid(stem) {
-            return None;
-        }
-        Some(FileRef { path: Arc::new(key.clone()), hash: xxh3_128(key.as_ref().as_bytes()) })
+        Some(FileRef { hash: file_hash(key)?, path: Arc::new(key.clone()) })
     }
 
     /// The key of one of its blocks.
     pub(super) fn key(&self, number: u32) -> BlockKey {
         BlockKey { file: self.hash, number }
     }
+}
+
+/// xxh3-128 of the key of a file that may be cached, see [`FileRef::of`]; `None` for any other key.
+pub(crate) fn file_hash(key: &Path) -> Option<u128> {
+    let mut parts = key.as_ref().rsplit('/');
+    let stem = parts.next()?.strip_suffix(".parquet")?;
+    let day = parts.next()?.strip_prefix(DAY_COLUMN)?;
+    (day.starts_with('=') && holds_uuid(stem)).then(|| xxh3_128(key.as_ref().as_bytes()))
 }
 
 fn holds_uuid(stem: &str) -> bool {

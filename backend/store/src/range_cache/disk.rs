@@ -20,8 +20,8 @@ use format::{decode, file_name};
 use keeper::{Command, Keeper};
 
 use super::block::{Block, BlockKey, FileRef};
-use super::s3fifo::S3Fifo;
 use super::stats::{CacheTierStats, Counters};
+use crate::s3fifo::S3Fifo;
 
 /// Bytes that may wait to be written.
 const QUEUE_BYTES_MAX: u64 = 8 << 20;

@@ -122,6 +122,11 @@ impl OpenGroup {
         self.next == self.runs.len() && self.early.is_empty()
     }
 
+    /// Rows of the series asked for that are left to read.
+    pub(super) fn rows_left(&self) -> usize {
+        self.runs[self.next..].iter().map(|run| run.rows.len()).sum()
+    }
+
     /// Whether the series lie in the order they were asked for, as they do in files of this program.
     pub(super) fn is_in_order(&self) -> bool {
         self.runs.is_sorted_by_key(|run| run.position)

@@ -1,24 +1,35 @@
-//! The files' samples: which files and row groups are read, several at once.
+//! The files' samples: which files and row groups are read, several at once. What a question for few series
+//! decodes is kept ([`super::part_cache`]), and row groups that were decoded before are not read.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
 use crate::catalog::DataFile;
 use crate::error::Result;
+use crate::objects::DurableFolder;
 use crate::paths::DAY_US;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
 
 use super::columns::{Layout, OpenGroup, open};
-use super::merge::Part;
-use super::pages::{Expected, GroupRows, expected, wanted_rows};
-use super::pieces::{Pieces, fetch};
+use super::merge::{Part, join};
+use super::pages::{Expected, GroupRows, expected, wanted_rows, wanted_series};
+use super::part_cache::{GroupKey, PartCache};
+use super::pieces::{Pieces, fetch, fetch_blocking};
 use super::{Job, SampleStats, batches};
 
 /// Footers read at once.
 const FOOTERS_AT_ONCE: usize = 16;
+/// Most series of a question whose samples are kept: one for more would drive out the others' for little use.
+const KEPT_SERIES_MAX: usize = 1_024;
+/// Most series of a row group whose samples are kept.
+const KEPT_OF_GROUP_MAX: usize = 64;
+/// Most rows of a row group looked at for the sake of samples outside the time asked for.
+const KEPT_ROWS_MAX: usize = 512 << 10;
 
 /// What is to be read of files.
 #[derive(Debug, Default)]
@@ -38,6 +49,8 @@ pub(super) struct Unit {
     rows: GroupRows,
     /// No series before this position has rows here.
     pub(super) first: usize,
+    /// Under which name its samples are kept, and of which series it may have any; none where they are not kept.
+    kept: Option<(GroupKey, Vec<i64>)>,
     /// About how much of its time is asked for.
     pub(super) share: f64,
     /// About how many samples it has to give.
@@ -55,7 +68,7 @@ pub(super) async fn plan(snapshot: &Snapshot, job: &Job) -> Result<FilesPlan> {
     while let Some((file, footer)) = footers.try_next().await? {
         job.check()?;
         match Layout::of(&footer) {
-            Some(layout) => add_units(&file, &footer, layout, job, &mut plan),
+            Some(layout) => add_units(&file, &footer, layout, job, snapshot.parts().is_some(), &mut plan),
             None => {
                 plan.stats.files += 1;
                 plan.foreign.push(file);
@@ -76,15 +89,93 @@ pub(super) async fn read(
     for file in &plan.foreign {
         batches::read_file(snapshot, file, job, parts).await?;
     }
-    let reads: Vec<_> = plan.units.into_iter().map(|unit| read_unit(snapshot, job, unit)).collect();
-    let mut reads = futures::stream::iter(reads).buffer_unordered(job.options.parallel.max(1));
-    while let Some((found, bytes)) = reads.try_next().await? {
-        stats.bytes += bytes;
-        for (position, part) in found {
-            parts[position].push(part);
+    let mut unread = Vec::new();
+    for unit in plan.units {
+        let Some(cached) = snapshot.parts().and_then(|cache| unit.cached(cache, job)) else {
+            unread.push(unit);
+            continue;
+        };
+        stats.row_groups -= 1;
+        stats.rows -= unit.rows.count();
+        for (position, part) in cached {
+            stats.parts_cached += 1;
+            push(parts, position, cut(&part, job)?);
         }
     }
+    // Units of a file follow each other.
+    stats.files = plan.foreign.len() + unread.chunk_by(|a, b| Arc::ptr_eq(&a.file, &b.file)).count();
+    let mut take = |read: UnitRead| {
+        stats.bytes += read.bytes;
+        stats.rows += read.rows_added;
+        read.parts.into_iter().for_each(|(position, part)| push(parts, position, part));
+    };
+    if let Some(folder) = snapshot.folder() {
+        read_here(snapshot, folder, job, unread).await?.into_iter().for_each(take);
+        return Ok(stats);
+    }
+    let reads: Vec<_> = unread.into_iter().map(|unit| read_unit(snapshot, job, unit)).collect();
+    let mut reads = futures::stream::iter(reads).buffer_unordered(job.options.parallel.max(1));
+    while let Some(read) = reads.try_next().await? {
+        take(read);
+    }
     Ok(stats)
+}
+
+/// Reads row groups of files of this machine: as many threads as allowed take one after the other, reading and
+/// decoding without a change of threads between, which would take longer than small files do.
+async fn read_here(
+    snapshot: &Snapshot,
+    folder: &DurableFolder,
+    job: &Job,
+    units: Vec<Unit>,
+) -> Result<Vec<UnitRead>> {
+    let threads = job.options.parallel.clamp(1, units.len().max(1));
+    let line = Line(Arc::new(Mutex::new(units)));
+    let work = || {
+        let (line, job) = (Arc::clone(&line.0), job.clone());
+        let (folder, cache) = (folder.clone(), snapshot.parts().map(Arc::clone));
+        let read = tokio::task::spawn_blocking(move || {
+            let mut done = Vec::new();
+            while let Some(unit) = next(&line) {
+                job.check()?;
+                let reading = Reading::new(unit, cache.as_ref(), &job);
+                let pieces = reading.unit.fetch_blocking(&folder)?;
+                done.push(reading.decode(pieces, &job)?);
+            }
+            Ok::<_, crate::error::Error>(done)
+        });
+        async move { read.await? }
+    };
+    let done = try_join_all((0..threads).map(|_| work())).await?;
+    Ok(done.into_iter().flatten().collect())
+}
+
+/// Row groups that wait for a thread; none is begun any more once this is gone, as when the reader has given up or
+/// another one has failed.
+struct Line(Arc<Mutex<Vec<Unit>>>);
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+fn next(line: &Mutex<Vec<Unit>>) -> Option<Unit> {
+    line.lock().unwrap_or_else(PoisonError::into_inner).pop()
+}
+
+fn push(parts: &mut [Vec<Part>], position: usize, part: Part) {
+    if !part.timestamps.is_empty() {
+        parts[position].push(part);
+    }
+}
+
+/// The samples of a whole part that lie in the time asked for.
+fn cut(whole: &Part, job: &Job) -> Result<Part> {
+    let first = whole.timestamps.partition_point(|time| *time < job.start_ms);
+    let end = whole.timestamps.partition_point(|time| *time <= job.end_ms).max(first);
+    job.options.budget.take(end - first)?;
+    Ok(Part { timestamps: whole.timestamps[first..end].to_vec(), values: whole.values[first..end].to_vec() })
 }
 
 /// False where the catalog knows that the file has nothing to give.
@@ -112,16 +203,22 @@ fn add_units(
     footer: &ArrowReaderMetadata,
     layout: Layout,
     job: &Job,
+    keep: bool,
     plan: &mut FilesPlan,
 ) {
+    // Of files of others it is not known whether their pages' bounds are right.
+    let keep = keep && file.is_sorted() && job.wanted.tsids().len() <= KEPT_SERIES_MAX;
     let before = plan.units.len();
     let groups = footer.metadata().num_row_groups();
     for group in 0..groups {
         if let Some(rows) = wanted_rows(footer.metadata(), layout, group, job) {
             plan.stats.rows += rows.count();
             let Expected { first, share, samples } = expected(footer.metadata(), layout, &rows, job);
+            let name = if keep { GroupKey::of(&file.key, group) } else { None };
+            let few = || wanted_series(footer.metadata(), layout, group, job, KEPT_OF_GROUP_MAX);
+            let kept = name.and_then(|name| Some((name, few()?)));
             let (file, footer) = (Arc::clone(file), footer.clone());
-            plan.units.push(Unit { file, footer, layout, rows, first, share, samples });
+            plan.units.push(Unit { file, footer, layout, rows, first, kept, share, samples });
         }
     }
     let read = plan.units.len() - before;
@@ -131,22 +228,108 @@ fn add_units(
     plan.stats.files_pruned += usize::from(read == 0);
 }
 
-/// Parts with the positions of their series, and the bytes read for them.
-async fn read_unit(snapshot: &Snapshot, job: &Job, unit: Unit) -> Result<(Vec<(usize, Part)>, u64)> {
+/// What a row group gave.
+struct UnitRead {
+    /// With the positions of their series.
+    parts: Vec<(usize, Part)>,
+    /// Bytes read.
+    bytes: u64,
+    /// Rows looked at beside those planned.
+    rows_added: usize,
+}
+
+async fn read_unit(snapshot: &Snapshot, job: &Job, unit: Unit) -> Result<UnitRead> {
     job.check()?;
-    let pieces = unit.fetch(snapshot).await?;
-    let bytes = pieces.bytes();
+    let reading = Reading::new(unit, snapshot.parts(), job);
+    let pieces = reading.unit.fetch(snapshot).await?;
     let job = job.clone();
-    let decoded = tokio::task::spawn_blocking(move || {
-        let mut group = unit.decode(pieces, &job)?;
-        group.read(usize::MAX, &job).map_err(|error| error.in_file(&unit.file.key))
-    });
-    Ok((decoded.await??, bytes))
+    tokio::task::spawn_blocking(move || reading.decode(pieces, &job)).await?
+}
+
+/// A row group about to be read.
+struct Reading {
+    unit: Unit,
+    /// Where its samples are to be kept, if they are.
+    cache: Option<Arc<PartCache>>,
+    rows_added: usize,
+}
+
+impl Reading {
+    fn new(mut unit: Unit, cache: Option<&Arc<PartCache>>, job: &Job) -> Reading {
+        let planned = unit.rows.count();
+        let cache = cache.filter(|cache| unit.widen(cache, job)).map(Arc::clone);
+        let rows_added = unit.rows.count().saturating_sub(planned);
+        Reading { unit, cache, rows_added }
+    }
+
+    fn decode(self, pieces: Pieces, job: &Job) -> Result<UnitRead> {
+        let Reading { unit, cache, rows_added } = self;
+        let bytes = pieces.bytes();
+        let mut group = unit.decode(pieces, job)?;
+        let keep = cache.as_ref().zip(unit.kept.as_ref());
+        let parts = match keep.filter(|(cache, (_, series))| cache.has_room(series.len(), group.rows_left()))
+        {
+            Some((cache, (name, series))) => read_and_keep(&unit, &mut group, cache, (*name, series), job),
+            None => group.read(usize::MAX, job).map_err(|error| error.in_file(&unit.file.key)),
+        }?;
+        Ok(UnitRead { parts, bytes, rows_added })
+    }
+}
+
+/// Reads all a row group has of the series asked for, keeps it, and gives what lies in the time asked for.
+fn read_and_keep(
+    unit: &Unit,
+    group: &mut OpenGroup,
+    cache: &PartCache,
+    (name, series): (GroupKey, &[i64]),
+    job: &Job,
+) -> Result<Vec<(usize, Part)>> {
+    let found = group.read(usize::MAX, &job.of_all_time()).map_err(|error| error.in_file(&unit.file.key))?;
+    let mut by_position: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
+    for (position, part) in found {
+        by_position.entry(position).or_default().push(part);
+    }
+    let whole: BTreeMap<usize, Arc<Part>> =
+        by_position.into_iter().map(|(position, parts)| (position, Arc::new(join(parts)))).collect();
+    let of_series = |tsid: &i64| {
+        let part = job.wanted.position(*tsid).and_then(|position| whole.get(&position));
+        (*tsid, part.map_or_else(Arc::default, Arc::clone))
+    };
+    cache.insert(name, series.iter().map(of_series));
+    whole.iter().map(|(position, part)| Ok((*position, cut(part, job)?))).collect()
 }
 
 impl Unit {
+    /// What was kept of all the series it may have, with their positions; `None` where something is missing.
+    fn cached(&self, cache: &PartCache, job: &Job) -> Option<Vec<(usize, Arc<Part>)>> {
+        let (name, series) = self.kept.as_ref()?;
+        let positions = series.iter().map(|tsid| job.wanted.position(*tsid));
+        let parts = cache.get_all(*name, series)?;
+        positions.zip(parts).map(|(position, part)| Some((position?, part))).collect()
+    }
+
+    /// Takes the rows of all time in, where what is read is to be kept; whether it is.
+    fn widen(&mut self, cache: &PartCache, job: &Job) -> bool {
+        let Some((_, series)) = &self.kept else { return false };
+        if !cache.has_room(series.len(), 0) {
+            return false;
+        }
+        let rows = wanted_rows(self.footer.metadata(), self.layout, self.rows.group, &job.of_all_time());
+        match rows.filter(|rows| rows.count() <= KEPT_ROWS_MAX) {
+            Some(rows) => {
+                self.rows = rows;
+                true
+            }
+            None => false,
+        }
+    }
+
     async fn fetch(&self, snapshot: &Snapshot) -> Result<Pieces> {
         fetch(snapshot.objects(), &self.file, self.footer.metadata(), self.layout, &self.rows).await
+    }
+
+    fn fetch_blocking(&self, folder: &DurableFolder) -> Result<Pieces> {
+        fetch_blocking(folder, &self.file, self.footer.metadata(), self.layout, &self.rows)
     }
 
     fn decode(&self, pieces: Pieces, job: &Job) -> Result<OpenGroup> {

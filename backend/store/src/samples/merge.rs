@@ -62,7 +62,7 @@ pub(super) fn assemble(series: &[SeriesEntry], parts: Vec<Vec<Part>>) -> Vec<Ser
 }
 
 /// One part of several, whatever their order. A single one is handed on as it is.
-fn join(mut parts: Vec<Part>) -> Part {
+pub(super) fn join(mut parts: Vec<Part>) -> Part {
     parts.retain(|part| !part.timestamps.is_empty());
     if parts.len() < 2 {
         return parts.pop().unwrap_or_default();

@@ -56,6 +56,18 @@ pub(super) fn wanted_rows(
     (!ranges.is_empty()).then_some(GroupRows { group, ranges })
 }
 
+/// Ids of the series row group `group` may have, by its bounds, each once; `None` where there are more than `max`.
+pub(super) fn wanted_series(
+    footer: &ParquetMetaData,
+    layout: Layout,
+    group: usize,
+    job: &Job,
+    max: usize,
+) -> Option<Vec<i64>> {
+    let meta = footer.row_group(group);
+    job.wanted.few_within(texts(meta, layout.metric), longs(meta, layout.tsid), max)
+}
+
 fn group_may_hold(meta: &RowGroupMetaData, layout: Layout, job: &Job) -> bool {
     overlaps(longs(meta, layout.ts), job)
         && job.wanted.any_within(texts(meta, layout.metric), longs(meta, layout.tsid))

@@ -11,6 +11,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use crate::catalog::DataFile;
 use crate::error::{Error, Result};
+use crate::objects::DurableFolder;
 
 use super::columns::Layout;
 use super::pages::{GroupRows, locations, page_rows};
@@ -65,6 +66,23 @@ impl ChunkReader for Pieces {
     }
 }
 
+/// Where the pages lie that hold `rows`, of the columns a sample is made of.
+fn wanted_ranges(
+    file: &DataFile,
+    footer: &ParquetMetaData,
+    layout: Layout,
+    rows: &GroupRows,
+) -> Result<Vec<Range<u64>>> {
+    let mut ranges = Vec::new();
+    for column in [layout.tsid, layout.ts, layout.value] {
+        page_ranges(footer, column, rows, &mut ranges);
+    }
+    if ranges.iter().any(|range| range.start >= range.end || range.end > file.size) {
+        return Err(Error::corrupt(&file.key, "its footer names pages outside of the file"));
+    }
+    Ok(coalesced(ranges))
+}
+
 /// Reads the pages that hold `rows`, of the columns a sample is made of.
 pub(super) async fn fetch(
     objects: &Arc<dyn ObjectStore>,
@@ -73,19 +91,27 @@ pub(super) async fn fetch(
     layout: Layout,
     rows: &GroupRows,
 ) -> Result<Pieces> {
-    let mut ranges = Vec::new();
-    for column in [layout.tsid, layout.ts, layout.value] {
-        page_ranges(footer, column, rows, &mut ranges);
-    }
-    if ranges.iter().any(|range| range.start >= range.end || range.end > file.size) {
-        return Err(Error::corrupt(&file.key, "its footer names pages outside of the file"));
-    }
-    let ranges = coalesced(ranges);
+    let ranges = wanted_ranges(file, footer, layout, rows)?;
     let failed = |error| Error::object("read", &file.key, error);
     let bytes = match ranges.as_slice() {
         [range] => vec![objects.get_range(&file.key, range.clone()).await.map_err(failed)?],
         _ => objects.get_ranges(&file.key, &ranges).await.map_err(failed)?,
     };
+    let pieces = ranges.iter().map(|range| range.start).zip(bytes).collect();
+    Ok(Pieces { pieces, size: file.size })
+}
+
+/// The same from a folder of this machine. Blocks.
+pub(super) fn fetch_blocking(
+    folder: &DurableFolder,
+    file: &DataFile,
+    footer: &ParquetMetaData,
+    layout: Layout,
+    rows: &GroupRows,
+) -> Result<Pieces> {
+    let ranges = wanted_ranges(file, footer, layout, rows)?;
+    let bytes = folder.read_ranges_blocking(&file.key, &ranges);
+    let bytes = bytes.map_err(|error| Error::object("read", &file.key, error))?;
     let pieces = ranges.iter().map(|range| range.start).zip(bytes).collect();
     Ok(Pieces { pieces, size: file.size })
 }

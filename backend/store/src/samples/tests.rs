@@ -17,6 +17,8 @@ use crate::tables::Table;
 use crate::testing::{DAY, Dice, memory, noon, open, seeds};
 use crate::{Config, Store};
 
+mod parts;
+
 const DAY_MS: i64 = 86_400_000;
 
 async fn store(dir: &tempfile::TempDir) -> Store {

@@ -83,6 +83,25 @@ impl Wanted {
         (first.start, first.len() + ranges.map(|range| range.len()).sum::<usize>())
     }
 
+    /// Ids of the series with metric and id in these ranges, in order, each once; `None` for more than `max`.
+    pub(super) fn few_within(
+        &self,
+        metrics: (Option<&[u8]>, Option<&[u8]>),
+        tsids: (Option<i64>, Option<i64>),
+        max: usize,
+    ) -> Option<Vec<i64>> {
+        let mut few = Vec::new();
+        for range in self.within(metrics, tsids) {
+            if few.len() + range.len() > max {
+                return None;
+            }
+            few.extend_from_slice(&self.tsids[range]);
+        }
+        few.sort_unstable();
+        few.dedup();
+        Some(few)
+    }
+
     /// Places of the ids with metric and id in these ranges, none of them empty.
     fn within(
         &self,

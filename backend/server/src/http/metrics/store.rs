@@ -1,9 +1,10 @@
-//! The store's numbers: log, head, index, flushes, merges, lease, filters, cache.
+//! The store's numbers: log, head, index, flushes, merges, lease, filters, caches.
 
 use std::time::Duration;
 
 use codecs::text_encode::Writer;
 use model::MetricKind::{self, Counter, Gauge};
+use store::samples::PartCacheStats;
 use store::{CacheStats, StoreStats};
 
 use super::one;
@@ -21,6 +22,7 @@ pub(super) fn write(page: &mut Writer, stats: &StoreStats) {
         compaction(stats),
         tokens(stats),
         cache(&stats.cache),
+        parts(&stats.parts),
     ];
     for (name, kind, help, value) in groups.into_iter().flatten() {
         one(page, name, kind, help, value);
@@ -295,6 +297,25 @@ fn cache(cache: &CacheStats) -> Vec<Row> {
             "Blocks not written because the disk was slow, full or failing.",
             cache.dropped_writes_total,
         ),
+    ]
+}
+
+fn parts(parts: &PartCacheStats) -> Vec<Row> {
+    vec![
+        counter(
+            "atl_store_part_cache_hits_total",
+            "Decoded samples of a series and row group found.",
+            parts.hits_total,
+        ),
+        counter("atl_store_part_cache_misses_total", "Those looked for in vain.", parts.misses_total),
+        counter(
+            "atl_store_part_cache_evictions_total",
+            "Those that left to make room.",
+            parts.evictions_total,
+        ),
+        gauge("atl_store_part_cache_parts", "Decoded samples held, by series and row group.", parts.parts),
+        gauge("atl_store_part_cache_bytes", "Bytes of decoded samples held.", parts.bytes),
+        gauge("atl_store_part_cache_limit_bytes", "Most bytes that may be held.", parts.limit_bytes),
     ]
 }
 

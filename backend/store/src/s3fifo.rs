@@ -21,7 +21,7 @@ const GHOSTS_MIN: usize = 64;
 
 /// Entries bounded by the sum of their weights and by their number.
 #[derive(Debug)]
-pub(super) struct S3Fifo<K, V> {
+pub(crate) struct S3Fifo<K, V> {
     entries: HashMap<K, Entry<V>>,
     small: Queue<K>,
     main: Queue<K>,
@@ -57,7 +57,7 @@ struct Ghosts<K> {
 }
 
 impl<K: Copy + Eq + Hash, V> S3Fifo<K, V> {
-    pub(super) fn new(bytes_max: u64, entries_max: usize) -> S3Fifo<K, V> {
+    pub(crate) fn new(bytes_max: u64, entries_max: usize) -> S3Fifo<K, V> {
         S3Fifo {
             entries: HashMap::new(),
             small: Queue::new(),
@@ -70,20 +70,20 @@ impl<K: Copy + Eq + Hash, V> S3Fifo<K, V> {
     }
 
     /// The value, which counts as used.
-    pub(super) fn get(&mut self, key: &K) -> Option<&V> {
+    pub(crate) fn get(&mut self, key: &K) -> Option<&V> {
         let entry = self.entries.get_mut(key)?;
         entry.uses = (entry.uses + 1).min(USES_MAX);
         Some(&entry.value)
     }
 
     /// Whether there is such an entry; does not count as a use.
-    pub(super) fn contains(&self, key: &K) -> bool {
+    pub(crate) fn contains(&self, key: &K) -> bool {
         self.entries.contains_key(key)
     }
 
     /// Adds an entry in place of one of the same name. Gives back what had to leave; an entry that is larger than
     /// the whole cache is given back itself.
-    pub(super) fn insert(&mut self, key: K, value: V, weight: u64) -> Vec<(K, V)> {
+    pub(crate) fn insert(&mut self, key: K, value: V, weight: u64) -> Vec<(K, V)> {
         if weight > self.bytes_max {
             return vec![(key, value)];
         }
@@ -96,7 +96,7 @@ impl<K: Copy + Eq + Hash, V> S3Fifo<K, V> {
 
     /// Adds an entry of which nothing is known to the entries that stay, where there is room for it; false and
     /// unchanged where there is none.
-    pub(super) fn restore(&mut self, key: K, value: V, weight: u64) -> bool {
+    pub(crate) fn restore(&mut self, key: K, value: V, weight: u64) -> bool {
         let fits = self.bytes() + weight <= self.bytes_max && self.entries.len() < self.entries_max;
         if fits && !self.contains(&key) {
             self.add(key, value, weight, true);
@@ -112,13 +112,13 @@ impl<K: Copy + Eq + Hash, V> S3Fifo<K, V> {
     }
 
     /// Evicts until an entry of `weight` fits in.
-    pub(super) fn make_room(&mut self, weight: u64) -> Vec<(K, V)> {
+    pub(crate) fn make_room(&mut self, weight: u64) -> Vec<(K, V)> {
         let bytes = self.bytes_max.saturating_sub(weight);
         self.evict_while(|cache| cache.bytes() > bytes || cache.entries.len() >= cache.entries_max)
     }
 
     /// Evicts until no more than `bytes` are left.
-    pub(super) fn shrink_to(&mut self, bytes: u64) -> Vec<(K, V)> {
+    pub(crate) fn shrink_to(&mut self, bytes: u64) -> Vec<(K, V)> {
         self.evict_while(|cache| cache.bytes() > bytes)
     }
 
@@ -159,7 +159,7 @@ impl<K: Copy + Eq + Hash, V> S3Fifo<K, V> {
     }
 
     /// Takes an entry out.
-    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let entry = self.entries.remove(key)?;
         let queue = self.queue(entry.in_main);
         queue.left(entry.weight);
@@ -176,27 +176,27 @@ impl<K: Copy + Eq + Hash, V> S3Fifo<K, V> {
     }
 
     /// Sets another limit; entries beyond it leave with the next change.
-    pub(super) fn set_bytes_max(&mut self, bytes_max: u64, entries_max: usize) {
+    pub(crate) fn set_bytes_max(&mut self, bytes_max: u64, entries_max: usize) {
         (self.bytes_max, self.entries_max) = (bytes_max, entries_max.max(1));
     }
 
     /// The limit of the weights' sum.
-    pub(super) fn bytes_max(&self) -> u64 {
+    pub(crate) fn bytes_max(&self) -> u64 {
         self.bytes_max
     }
 
     /// Sum of the weights.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.small.bytes + self.main.bytes
     }
 
     /// Number of entries.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Memory of the names and queues, about, without what values point to.
-    pub(super) fn heap_bytes(&self) -> u64 {
+    pub(crate) fn heap_bytes(&self) -> u64 {
         let entry = size_of::<(K, Entry<V>)>() + 1;
         let queued = (self.small.names.capacity() + self.main.names.capacity()) * size_of::<(K, u64)>();
         let ghosts = self.ghosts.order.capacity() * 2 * size_of::<K>();
