@@ -192,7 +192,10 @@ impl Catalog {
     ) -> Result<Catalog> {
         let logs =
             Table::ALL.map(|table| TableLog::new(Arc::clone(&objects), &prefix, table, Arc::clone(&clock)));
-        let tables = try_join_all(logs.map(|log| TableHandle::open(log, writable))).await?;
+        // Nothing is made before all that is there was found readable: a store of a later version stays as it is.
+        let found = try_join_all(logs.iter().map(TableLog::load)).await?;
+        let handles = logs.into_iter().zip(found).map(|(log, found)| TableHandle::open(log, found, writable));
+        let tables = try_join_all(handles).await?;
         let mut sets = FileSets::default();
         for (table, handle) in Table::ALL.into_iter().zip(&tables) {
             sets = sets.with(table, TableFiles::of(&handle.state.lock().await.state));
@@ -569,8 +572,8 @@ fn key_in(root: &Path, path: &str) -> Path {
 }
 
 impl TableHandle {
-    async fn open(log: TableLog, writable: bool) -> Result<TableHandle> {
-        let state = match log.load().await? {
+    async fn open(log: TableLog, found: Option<TableState>, writable: bool) -> Result<TableHandle> {
+        let state = match found {
             Some(state) => state,
             None if writable => log.create().await?,
             None => TableState::empty(log.table, log.root.clone()),
