@@ -15,7 +15,7 @@ async fn store_of(dir: &tempfile::TempDir, part_cache_bytes_max: u64) -> Store {
     let config = Config {
         data_dir: dir.path().to_owned(),
         // One time through the object store, another straight from the folder.
-        folder: (part_cache_bytes_max % 3 != 0).then(|| objects.clone()),
+        folder: (!part_cache_bytes_max.is_multiple_of(3)).then(|| objects.clone()),
         group_wait: Duration::ZERO,
         flush_interval: Duration::from_secs(1 << 30),
         hot_window: Duration::ZERO,
@@ -63,7 +63,7 @@ async fn answers_are_the_same_whatever_is_kept_and_merged() {
             // Several readers at once, each with questions of its own.
             let mut readers = tokio::task::JoinSet::new();
             for reader in 0..3 {
-                let (snapshot, model) = (snapshot.clone(), model.clone());
+                let (snapshot, model) = (Arc::clone(&snapshot), model.clone());
                 let dice = Dice::new(seed * 1_000 + reader * 10 + dice.below(10));
                 let mut questions = Vec::new();
                 for _ in 0..4 {
