@@ -86,8 +86,8 @@ pub(super) fn histogram_columns(rows: &[&HistogramRow]) -> Vec<ArrayRef> {
         }
         Arc::new(list.finish())
     };
-    let (offset, length): (fn(&BucketSpan) -> i32, fn(&BucketSpan) -> i32) =
-        (|span| span.offset, |span| span.length.cast_signed());
+    let offset: fn(&BucketSpan) -> i32 = |span| span.offset;
+    let length: fn(&BucketSpan) -> i32 = |span| span.length.cast_signed();
     vec![
         times(rows.iter().map(|row| Some(row.start_ms).filter(|start_ms| *start_ms != 0))),
         Arc::new(rows.iter().map(|row| row.histogram.reset_hint.number()).collect::<Int8Array>()),

@@ -345,7 +345,11 @@ fn repeated_histograms_start_times_and_exemplars_become_those_that_count() {
             let (out, counts) = merged(table, &files, &dice);
             assert_eq!(text(std::slice::from_ref(&out)), text(&expected), "{table} seed {seed}");
             assert_eq!(counts.repeats as usize, 120 - expected.len(), "{table} seed {seed}");
-            assert_eq!(merged(table, &[out.clone()], &dice).0.num_rows(), out.num_rows(), "{table}");
+            assert_eq!(
+                merged(table, std::slice::from_ref(&out), &dice).0.num_rows(),
+                out.num_rows(),
+                "{table}"
+            );
         }
     }
 }
