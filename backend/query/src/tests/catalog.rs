@@ -15,11 +15,14 @@ async fn information_schema_lists_our_tables_and_no_others() {
             "prom.job:up:ratio",
             "prom.node_memory_MemTotal_bytes",
             "prom.up",
+            "public.exemplars",
+            "public.histograms",
             "public.log_streams",
             "public.logs",
             "public.metrics",
             "public.probes",
             "public.series",
+            "public.start_times",
         ]
     );
     let columns = fixture
