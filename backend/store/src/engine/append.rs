@@ -97,7 +97,6 @@ struct Written {
 impl Appender {
     /// Works until it is told to stop or nobody can tell it anything any more.
     pub(crate) fn run(mut self) {
-        self.publish();
         let mut next = self.commands.blocking_recv();
         while let Some(command) = next.take() {
             match command {
@@ -288,7 +287,8 @@ impl Appender {
         self.writer.trim(lsn).map_err(|error| Error::io(self.data_dir.join("wal"), error))
     }
 
-    fn publish(&self) {
+    /// Tells the counters how the log stands.
+    pub(super) fn publish(&self) {
         use std::sync::atomic::Ordering::Relaxed;
         let (disk, counters) = (self.writer.disk_use(), &self.counters);
         counters.wal_segments.store(disk.segments, Relaxed);

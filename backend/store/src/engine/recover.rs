@@ -259,6 +259,8 @@ fn start_thread(
         retry_after: inner.config.retry_after,
         data_dir: inner.config.data_dir.clone(),
     };
+    // Before the store is open, so that nobody sees it without its log.
+    appender.publish();
     thread::Builder::new()
         .name("atl-wal".to_owned())
         .spawn(move || appender.run())

@@ -144,8 +144,9 @@ async fn snapshots_are_whole_while_batches_and_flushes_run() {
             flushes
         })
     };
-    // Until enough has happened on both sides, however fast the machine does either.
-    while store.stats().flush.commits_total < 25 || acked.load(Ordering::SeqCst) <= 20 {
+    // Until enough has happened on both sides, however fast the machine does either: a flush is at most a commit a table.
+    let commits = 6 * Table::ALL.len() as u64;
+    while store.stats().flush.commits_total < commits || acked.load(Ordering::SeqCst) <= 20 {
         let before = acked.load(Ordering::SeqCst);
         let snapshot = store.snapshot();
         let census = Census::of(&snapshot).await;
