@@ -42,12 +42,15 @@ pub fn decode(body: &[u8], gzip: bool) -> Result<Push, EdgeError> {
     if !gzip {
         return serde_json::from_slice(body).map_err(EdgeError::Json);
     }
-    let mut unpacked = Vec::new();
+    // Counted before any memory is taken: a few bytes may unpack to any number of them.
     let limit = PUSH_BYTES_MAX as u64 + 1;
-    MultiGzDecoder::new(body).take(limit).read_to_end(&mut unpacked).map_err(EdgeError::Gzip)?;
-    if unpacked.len() > PUSH_BYTES_MAX {
+    let mut counted = MultiGzDecoder::new(body).take(limit);
+    let bytes = std::io::copy(&mut counted, &mut std::io::sink()).map_err(EdgeError::Gzip)?;
+    if bytes == limit {
         return Err(EdgeError::TooLarge { limit_bytes: PUSH_BYTES_MAX, unpacked: true });
     }
+    let mut unpacked = Vec::with_capacity(bytes as usize);
+    MultiGzDecoder::new(body).take(bytes).read_to_end(&mut unpacked).map_err(EdgeError::Gzip)?;
     serde_json::from_slice(&unpacked).map_err(EdgeError::Json)
 }
 
