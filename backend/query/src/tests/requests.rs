@@ -163,7 +163,6 @@ async fn what_follows_the_order_of_the_rows_is_not_sorted() {
         "SELECT metric, tsid, ts FROM metrics ORDER BY metric, tsid, ts LIMIT 5",
         "SELECT metric, tsid, max(value) FROM metrics GROUP BY metric, tsid",
         "SELECT tsid, ts, avg(value) OVER (PARTITION BY metric, tsid ORDER BY ts) FROM metrics",
-        "SELECT ts, ts_ns, body FROM logs WHERE service = 'web' ORDER BY stream_id, ts, ts_ns",
     ] {
         let plan = fixture.plan(question).await;
         assert!(!plan.contains("SortExec"), "{question}\n{plan}");
