@@ -21,9 +21,9 @@ async fn server(query: &str) -> Atl {
     atl
 }
 
-/// Work for minutes that keeps nothing: hundreds of rows to the third power.
-const ENDLESS: &str =
-    "SELECT count(*) FROM metrics a, metrics b, metrics c WHERE a.value + b.value + c.value > 1e308";
+/// Work for hours that keeps nothing, on any machine: hundreds of rows squared, times numbers without end.
+const ENDLESS: &str = "SELECT count(*) FROM metrics a, metrics b, generate_series(1, 100000000000) c \
+     WHERE a.value + b.value + c.value > 1e308";
 
 /// The same for a processor that is never given back by itself: no row comes out before the end, and each costs much.
 const BUSY: &str = "SELECT sum(CASE WHEN concat(a.metric, b.metric, c.metric) ~ '(a|b|c)*d(e|f)+x' THEN 1 ELSE 0 END) \
