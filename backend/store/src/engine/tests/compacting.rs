@@ -28,14 +28,13 @@ async fn append_flush_merge_look(
         ended.store(true, Ordering::SeqCst);
     };
     let merging = async {
-        let mut merged = 0;
         while !ended.load(Ordering::SeqCst) {
-            if let Ok(report) = store.compact(&all(), &ProgressFn::default()).await {
-                merged += report.jobs;
-            }
+            // Where it fails, what it merged before stays; the next one goes on from there.
+            let _ = store.compact(&all(), &ProgressFn::default()).await;
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        merged
+        // Counted by the store: the report of a run that fails in the end is lost with it.
+        store.stats().compaction.compactions_total
     };
     let looking = async {
         let mut looks = 0;
@@ -81,7 +80,12 @@ async fn snapshots_hold_every_row_once_while_files_are_merged() {
 #[tokio::test(start_paused = true)]
 async fn merging_on_a_failing_store_loses_and_doubles_nothing() {
     let (mut merged, mut faults) = (0, 0);
-    for seed in 0..crate::testing::seeds(4) {
+    // The tasks share their faults in an order that differs from run to run: some lives are too
+    // unlucky to merge anything, so lives are added until one did.
+    for seed in 0..crate::testing::seeds(4).max(100) {
+        if seed >= crate::testing::seeds(4) && merged > 0 && faults > 20 {
+            break;
+        }
         let rig = Rig::new();
         let faulty = Arc::new(FaultyStore::new(Arc::clone(&rig.objects), seed, 15));
         faulty.switch(false);
