@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use model::{Batch, Labels};
+use model::{Batch, Exemplar, HistogramPoint, Labels};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
@@ -106,10 +106,24 @@ impl Sink for Kept {
 }
 
 /// All that a batch holds, floats as bits.
-fn text(batch: &Batch) -> String {
+pub(crate) fn text(batch: &Batch) -> String {
     let mut text = format!("{:?} {:?}\n", batch.source, batch.batch_id);
     for point in &batch.points {
         text += &format!("{:?} {} {:x}\n", point.labels, point.timestamp_ms, point.value.to_bits());
+    }
+    for point in &batch.histograms {
+        let HistogramPoint { labels, timestamp_ms, start_ms, histogram } = point;
+        let floats = [histogram.zero_threshold, histogram.zero_count, histogram.count, histogram.sum];
+        let counts = [&histogram.positive.counts, &histogram.negative.counts, &histogram.custom_bounds];
+        let bits = |floats: &[f64]| floats.iter().map(|float| float.to_bits()).collect::<Vec<_>>();
+        text +=
+            &format!("{labels:?} {timestamp_ms} {start_ms} {:?} {}", histogram.reset_hint, histogram.schema);
+        text += &format!("{:?} {:?}", histogram.positive.spans, histogram.negative.spans);
+        text += &format!("{:x?} {:x?}\n", bits(&floats), counts.map(|counts| bits(counts)));
+    }
+    text += &format!("{:?}\n", batch.starts);
+    for Exemplar { labels, exemplar_labels, timestamp_ms, value } in &batch.exemplars {
+        text += &format!("{labels:?} {exemplar_labels:?} {timestamp_ms} {:x}\n", value.to_bits());
     }
     text + &format!("{:?}\n{:?}\n{:?}", batch.metadata, batch.log_streams, batch.probes)
 }
@@ -131,7 +145,7 @@ pub fn wal_record(data: &[u8]) {
         sets.push(Labels::clone(labels));
         sets.len() as u32 - 1
     };
-    let series: Vec<u32> = batch.points.iter().map(|point| number(&point.labels)).collect();
+    let series: Vec<u32> = batch.series().map(&mut number).collect();
     let streams: Vec<u32> = batch.log_streams.iter().map(|stream| number(&stream.labels)).collect();
     let (mut defined, mut record) = (Vec::new(), Vec::new());
     definitions::encode(0, &sets, &mut defined);

@@ -7,6 +7,7 @@ use model::{
 use proptest::prelude::*;
 
 use super::*;
+pub(crate) use crate::fuzzing::text;
 use crate::wal::definitions;
 
 /// Numbers the label sets of a batch as a segment would, and gives the dictionary.
@@ -26,29 +27,6 @@ fn number(batch: &Batch) -> (Vec<u32>, Vec<u32>, Dictionary) {
     let mut dictionary = Dictionary::default();
     dictionary.learn(&payload).unwrap();
     (series, streams, dictionary)
-}
-
-/// All that a batch holds, floats as bits.
-pub(crate) fn text(batch: &Batch) -> String {
-    let mut text = format!("{:?} {:?}\n", batch.source, batch.batch_id);
-    for point in &batch.points {
-        text += &format!("{:?} {} {:x}\n", point.labels, point.timestamp_ms, point.value.to_bits());
-    }
-    for point in &batch.histograms {
-        let HistogramPoint { labels, timestamp_ms, start_ms, histogram } = point;
-        let floats = [histogram.zero_threshold, histogram.zero_count, histogram.count, histogram.sum];
-        let counts = [&histogram.positive.counts, &histogram.negative.counts, &histogram.custom_bounds];
-        let bits = |floats: &[f64]| floats.iter().map(|float| float.to_bits()).collect::<Vec<_>>();
-        text +=
-            &format!("{labels:?} {timestamp_ms} {start_ms} {:?} {}", histogram.reset_hint, histogram.schema);
-        text += &format!("{:?} {:?}", histogram.positive.spans, histogram.negative.spans);
-        text += &format!("{:x?} {:x?}\n", bits(&floats), counts.map(|counts| bits(counts)));
-    }
-    text += &format!("{:?}\n", batch.starts);
-    for Exemplar { labels, exemplar_labels, timestamp_ms, value } in &batch.exemplars {
-        text += &format!("{labels:?} {exemplar_labels:?} {timestamp_ms} {:x}\n", value.to_bits());
-    }
-    text + &format!("{:?}\n{:?}\n{:?}", batch.metadata, batch.log_streams, batch.probes)
 }
 
 fn check(batch: &Batch) {
