@@ -153,6 +153,17 @@ impl PreparedQuery {
         &self.plan.selections
     }
 
+    /// Number of nodes of the tree; it is nested no deeper.
+    pub fn nodes(&self) -> usize {
+        self.plan.nodes()
+    }
+
+    /// Sum over all nodes of the steps they are evaluated at, those of subqueries included: what evaluation takes
+    /// for every series.
+    pub fn node_steps(&self) -> usize {
+        self.plan.node_steps()
+    }
+
     /// Evaluates over `source`. `interrupt` is asked between series, from several threads, whether to stop.
     pub fn evaluate(
         &self,

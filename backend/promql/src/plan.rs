@@ -15,6 +15,7 @@ use crate::source::Selection;
 mod build;
 mod duration;
 mod repeats;
+mod work;
 
 pub(crate) use build::{PlanOptions, plan};
 

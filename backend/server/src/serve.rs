@@ -29,6 +29,10 @@ use crate::sink::IngestSink;
 /// Read when no `--config` is given, if it is there.
 pub(crate) const DEFAULT_CONFIG: &str = "atl.yaml";
 
+/// Stack of a thread in bytes: queries are parsed and planned where they are asked, and their trees may be deep. Only
+/// the pages in use cost memory.
+const STACK: usize = 16 << 20;
+
 /// Requests in flight at shutdown get this long to finish.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -40,10 +44,11 @@ type ServeError = Box<dyn std::error::Error + Send + Sync>;
 /// Runs the server until it is told to stop.
 pub(crate) fn command(arguments: ServeArguments) -> ExitCode {
     start_log(arguments.log_format);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return fail(&error),
+        };
     match runtime.block_on(serve(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error.as_ref()),

@@ -21,6 +21,7 @@ pub mod inspect;
 pub mod lease;
 pub mod memory;
 pub mod objects;
+mod offload;
 pub mod parquet_file;
 pub mod paths;
 mod range_cache;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::error::{Error, Result};
+use crate::offload::offload;
 use crate::series_files::SeriesEntry;
 use crate::snapshot::Snapshot;
 
@@ -38,6 +39,9 @@ use merge::Part;
 pub use part_cache::PartCacheStats;
 pub use stream::{SampleSlice, SampleStream};
 use wanted::Wanted;
+
+/// Most samples that are put together without handing them to another thread.
+const ASSEMBLED_HERE_MAX: usize = 64 << 10;
 
 /// Samples of one series.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -194,7 +198,7 @@ impl SamplePlan {
 
     /// Reads everything at once, as [`Snapshot::read_samples`].
     pub async fn read(self) -> Result<SamplesRead> {
-        let SamplePlan { snapshot, job, series, files, .. } = self;
+        let SamplePlan { snapshot, job, series, files, in_memory } = self;
         let mut parts: Vec<Vec<Part>> = Vec::new();
         parts.resize_with(series.len(), Vec::new);
         if job.start_ms > job.end_ms || series.is_empty() {
@@ -204,11 +208,13 @@ impl SamplePlan {
             });
         }
         let generations = head::generations(&snapshot, &job);
-        for (position, part) in head::read(&generations, &job, job.wanted.tsids()).await? {
+        let expected = in_memory * series.len() as f64;
+        for (position, part) in head::read(&generations, &job, job.wanted.tsids(), expected).await? {
             parts[position].push(part);
         }
         let mut stats = files::read(&snapshot, &job, files, &mut parts).await?;
-        let series = tokio::task::spawn_blocking(move || merge::assemble(&series, parts)).await?;
+        let samples: usize = parts.iter().flatten().map(|part| part.timestamps.len()).sum();
+        let series = offload(samples <= ASSEMBLED_HERE_MAX, move || merge::assemble(&series, parts)).await?;
         stats.samples = series.iter().map(|series| series.timestamps.len()).sum();
         Ok(SamplesRead { series, stats })
     }

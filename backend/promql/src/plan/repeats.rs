@@ -80,7 +80,7 @@ fn describe(kind: &NodeKind, key: &mut String) {
     };
 }
 
-fn children(node: &Node) -> Vec<&Node> {
+pub(super) fn children(node: &Node) -> Vec<&Node> {
     match &node.kind {
         NodeKind::Number(_) | NodeKind::Text(_) | NodeKind::Selector(_) => Vec::new(),
         NodeKind::Range(range) => match &range.source {

@@ -21,6 +21,9 @@ use super::reach::{Reach, reach};
 
 /// Steps kept of a query, as a multiple of those asked for last.
 const KEPT_FACTOR: i64 = 3;
+/// Most values kept of a query, and most files they follow from, that are put together in well below a millisecond.
+const SAMPLES_SHORT_MAX: usize = 32 << 10;
+const FILES_SHORT_MAX: usize = 512;
 
 /// A range query whose steps may be kept.
 pub(super) struct CachedRange {
@@ -42,12 +45,26 @@ impl CachedRange {
         }
         let reach = reach(&run.language, &run.query, start_ms, last_ms, step_ms)?;
         let key = CacheKey {
-            query: run.query.clone(),
+            query: run.query.to_string(),
             step_ms,
             phase_ms: start_ms.rem_euclid(step_ms),
             lookback_ms: run.language.options().lookback_delta.as_millis(),
         };
         Some(CachedRange { key, reach, start_ms, last_ms, step_ms })
+    }
+
+    /// Whether what was kept of the query shows that its answer is small.
+    pub(super) fn is_short(&self, run: &Run) -> bool {
+        let known = run.engine.cache().get(&self.key);
+        known.is_some_and(|extent| {
+            extent.files.len() <= FILES_SHORT_MAX
+                && extent
+                    .series
+                    .iter()
+                    .map(|series| series.floats.len() + series.histograms.len())
+                    .sum::<usize>()
+                    <= SAMPLES_SHORT_MAX
+        })
     }
 
     /// Answers, from what is known as far as that goes.

@@ -1,4 +1,5 @@
-//! The way in: lets a query in, reads what it needs, evaluates it, all on threads of its own.
+//! The way in: lets a query in, reads what it needs, evaluates it. What takes less time than handing it over is done on
+//! the thread it was asked on; all else on threads of its own.
 
 use std::fmt;
 use std::future::Future;
@@ -7,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use model::Matcher;
-use promql::{Engine, EngineOptions, Hints, Interrupt, QueryTime, Selection, SeriesData};
-use store::Snapshot;
+use promql::{Engine, EngineOptions, Hints, Interrupt, PreparedQuery, QueryTime, Selection, SeriesData};
 use store::memory::Held;
 use store::samples::{SampleBudget, SampleOptions};
+use store::{Snapshot, Table};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
@@ -19,9 +20,18 @@ use super::cache::ResultCache;
 use super::cached::CachedRange;
 use super::config::{PromConfig, PromOptions, SAMPLE_BYTES, SLICES_HELD};
 use super::error::{IN_EXECUTION, IN_QUEUE, PromError};
-use super::fetch::{FetchLimits, Fetched, fetch, milliseconds};
+use super::fetch::{FetchLimits, Fetched, Selected, fetch, milliseconds, select};
 use super::source::Source;
 use crate::workers::Workers;
+
+/// Most samples read, and values computed, of a query that is evaluated without handing it to another thread: about a
+/// millisecond's work.
+const EVALUATED_HERE_MAX: usize = 100_000;
+/// Most nodes of such a query: threads that answer requests have less stack than those of the workers.
+const NODES_HERE_MAX: usize = 64;
+/// Most series, and most files they may be in, of a query that is planned without handing it to the workers.
+const PLANNED_HERE_MAX: usize = 1_024;
+const FILES_HERE_MAX: usize = 512;
 
 /// Answers PromQL over snapshots. Cheap to clone.
 #[derive(Clone)]
@@ -98,7 +108,7 @@ impl PromEngine {
     ) -> Result<PromAnswer, PromError> {
         check_time(time)?;
         let (run, guard) = self.start(snapshot, query, time, options);
-        let answer = self.on_workers(run.run()).await;
+        let answer = run.run().await;
         drop(guard);
         answer
     }
@@ -119,7 +129,9 @@ impl PromEngine {
         let series = self.on_workers(async move {
             let _permit = run.engine.enter(run.stop.deadline).await?;
             let limits = FetchLimits { prefetch_max: usize::MAX, ..run.limits() };
-            let (mut fetched, _) = run.fetch(&[selection], &limits).await?;
+            let selections = [selection];
+            let selected = run.in_time(select(&run.snapshot, &selections, &limits)).await?;
+            let (mut fetched, _) = run.fetch(&selections, selected, &limits).await?;
             match fetched.pop() {
                 Some(Fetched::Read(series)) => Ok(series),
                 _ => Ok(Vec::new()),
@@ -144,9 +156,10 @@ impl PromEngine {
             engine: self.clone(),
             language: self.language(options),
             snapshot,
-            query: query.to_owned(),
+            query: query.into(),
             time,
             stop,
+            on_workers: false,
         };
         (run, guard)
     }
@@ -212,19 +225,28 @@ fn check_time(time: QueryTime) -> Result<(), PromError> {
 }
 
 /// One query on its way.
+#[derive(Clone)]
 pub(super) struct Run {
     pub(super) engine: PromEngine,
     pub(super) language: Engine,
     pub(super) snapshot: Arc<Snapshot>,
-    pub(super) query: String,
+    pub(super) query: Arc<str>,
     pub(super) time: QueryTime,
     pub(super) stop: Arc<Stop>,
+    /// Whether it runs on the workers, rather than on the thread it was asked on.
+    on_workers: bool,
 }
 
 impl Run {
-    async fn run(self) -> Result<PromAnswer, PromError> {
+    /// Answers; what turns out to be long goes on on the workers.
+    async fn run(mut self) -> Result<PromAnswer, PromError> {
         match CachedRange::of(&self) {
-            Some(cached) => cached.answer(&self).await,
+            Some(cached) if cached.is_short(&self) => cached.answer(&self).await,
+            Some(cached) => {
+                self.on_workers = true;
+                let engine = self.engine.clone();
+                engine.on_workers(async move { cached.answer(&self).await }).await
+            }
             None => self.evaluate(self.time).await,
         }
     }
@@ -235,41 +257,31 @@ impl Run {
         let asked = Instant::now();
         let permit = self.engine.enter(self.stop.deadline).await?;
         let queue_ms = milliseconds(asked.elapsed());
-        let (fetched, stats) = self.fetch(prepared.selections(), &self.limits()).await?;
-        let config = self.engine.config();
-        let slices = if fetched.iter().any(|f| matches!(f, Fetched::ToStream(_))) {
-            SLICES_HELD * config.slice_len()
-        } else {
-            0
-        };
-        let held = self.hold(stats.samples + slices)?;
-        let source = Source::new(fetched, self);
-        let stop = Arc::clone(&self.stop);
-        let evaluated = tokio::task::spawn_blocking(move || {
-            // The place and the memory are free again when the work has ended, whoever waits for it.
-            let (_permit, _held) = (permit, held);
-            let started = Instant::now();
-            let answer = prepared.evaluate(&source, &|| stop.interrupt());
-            let answer = answer.map_err(|error| source.failure().unwrap_or_else(|| error.into()))?;
-            Ok::<_, PromError>((answer, source.stats(), milliseconds(started.elapsed())))
-        });
-        let failed = || PromError::Internal("the query failed; the log of the server says why".to_owned());
-        let (answer, streamed, eval_ms) = evaluated.await.map_err(|_| failed())??;
-        let mut stats = PromStats { queue_ms, eval_ms, ..stats };
-        stats.add(&streamed);
-        Ok(PromAnswer { value: answer.value, annotations: answer.annotations, stats })
+        let selected = self.in_time(select(&self.snapshot, prepared.selections(), &self.limits())).await?;
+        let is_short = selected.series() <= PLANNED_HERE_MAX
+            && self.snapshot.files(Table::Metrics).len() <= FILES_HERE_MAX;
+        let admitted = Admitted { run: self.clone(), prepared, permit, selected, queue_ms };
+        if is_short || self.on_workers {
+            return admitted.answer().await;
+        }
+        self.engine.on_workers(admitted.answer()).await
+    }
+
+    /// What a reading gives, unless the query's time is over before.
+    async fn in_time<T>(&self, reading: impl Future<Output = Result<T, PromError>>) -> Result<T, PromError> {
+        match tokio::time::timeout_at(self.stop.deadline.into(), reading).await {
+            Ok(read) => read.map_err(|error| self.stop.explain(error)),
+            Err(_) => Err(PromError::Timeout(IN_EXECUTION)),
+        }
     }
 
     async fn fetch(
         &self,
         selections: &[Selection],
+        selected: Selected,
         limits: &FetchLimits,
     ) -> Result<(Vec<Fetched>, PromStats), PromError> {
-        let fetching = fetch(&self.snapshot, selections, limits);
-        match tokio::time::timeout_at(self.stop.deadline.into(), fetching).await {
-            Ok(fetched) => fetched.map_err(|error| self.stop.explain(error)),
-            Err(_) => Err(PromError::Timeout(IN_EXECUTION)),
-        }
+        self.in_time(fetch(&self.snapshot, selections, selected, limits)).await
     }
 
     /// Accounts for samples read in the process's memory, where there is such an account.
@@ -290,6 +302,47 @@ impl Run {
                 stopped: Arc::new(move || stop.interrupt().is_some()),
             },
         }
+    }
+}
+
+/// A query that has its place and knows its series.
+struct Admitted {
+    run: Run,
+    prepared: PreparedQuery,
+    permit: OwnedSemaphorePermit,
+    selected: Selected,
+    queue_ms: f64,
+}
+
+impl Admitted {
+    async fn answer(self) -> Result<PromAnswer, PromError> {
+        let Admitted { run, prepared, permit, selected, queue_ms } = self;
+        let (fetched, stats) = run.fetch(prepared.selections(), selected, &run.limits()).await?;
+        let config = run.engine.config();
+        let is_streamed = fetched.iter().any(|f| matches!(f, Fetched::ToStream(_)));
+        let slices = if is_streamed { SLICES_HELD * config.slice_len() } else { 0 };
+        let held = run.hold(stats.samples + slices)?;
+        let source = Source::new(fetched, &run);
+        let stop = Arc::clone(&run.stop);
+        let work = prepared.node_steps().saturating_mul(stats.series.max(1)).saturating_add(stats.samples);
+        let is_short = !is_streamed && work <= EVALUATED_HERE_MAX && prepared.nodes() <= NODES_HERE_MAX;
+        let evaluate = move || {
+            // The place and the memory are free again when the work has ended, whoever waits for it.
+            let (_permit, _held) = (permit, held);
+            let started = Instant::now();
+            let answer = prepared.evaluate(&source, &|| stop.interrupt());
+            let answer = answer.map_err(|error| source.failure().unwrap_or_else(|| error.into()))?;
+            Ok::<_, PromError>((answer, source.stats(), milliseconds(started.elapsed())))
+        };
+        let failed = || PromError::Internal("the query failed; the log of the server says why".to_owned());
+        let (answer, streamed, eval_ms) = if is_short {
+            evaluate()?
+        } else {
+            tokio::task::spawn_blocking(evaluate).await.map_err(|_| failed())??
+        };
+        let mut stats = PromStats { queue_ms, eval_ms, ..stats };
+        stats.add(&streamed);
+        Ok(PromAnswer { value: answer.value, annotations: answer.annotations, stats })
     }
 }
 

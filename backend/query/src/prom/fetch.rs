@@ -33,15 +33,53 @@ pub(super) enum Fetched {
     ToStream(Arc<[SeriesEntry]>),
 }
 
+/// The series of a query's selections.
+#[derive(Debug)]
+pub(super) struct Selected {
+    groups: Vec<Group>,
+    /// One list for every group, by (metric, tsid).
+    entries: Vec<Arc<[SeriesEntry]>>,
+    select_ms: f64,
+}
+
+impl Selected {
+    /// How many series there are, those of several selections counted more than once.
+    pub(super) fn series(&self) -> usize {
+        self.entries.iter().map(|entries| entries.len()).sum()
+    }
+}
+
+/// Finds the series of every selection. Fails where one has more than allowed.
+pub(super) async fn select(
+    snapshot: &Snapshot,
+    selections: &[Selection],
+    limits: &FetchLimits,
+) -> Result<Selected, PromError> {
+    let started = Instant::now();
+    let groups = groups(selections);
+    let selecting = groups.iter().map(async |group| -> Result<Arc<[SeriesEntry]>, PromError> {
+        let entries = snapshot.select_series(&group.matchers, group.start_ms, group.end_ms).await?;
+        if entries.len() > limits.series_max {
+            return Err(PromError::TooManySeries { limit: limits.series_max });
+        }
+        Ok(entries.into())
+    });
+    let entries = try_join_all(selecting).await?;
+    Ok(Selected { groups, entries, select_ms: milliseconds(started.elapsed()) })
+}
+
 /// What there is for every selection, with what it took.
 pub(super) async fn fetch(
     snapshot: &Snapshot,
     selections: &[Selection],
+    selected: Selected,
     limits: &FetchLimits,
 ) -> Result<(Vec<Fetched>, PromStats), PromError> {
-    let groups = groups(selections);
-    let planned = try_join_all(groups.iter().map(|group| plan(snapshot, group, limits))).await?;
-    let mut stats = PromStats::default();
+    let mut stats =
+        PromStats { series: selected.series(), select_ms: selected.select_ms, ..PromStats::default() };
+    let Selected { groups, entries, .. } = selected;
+    let planning = groups.iter().zip(entries).map(|(group, entries)| plan(snapshot, group, entries, limits));
+    let planned = try_join_all(planning).await?;
     planned.iter().for_each(|(_, took)| stats.add(took));
     let is_small = small(&planned.iter().map(|(plan, _)| plan.samples()).collect::<Vec<_>>(), limits);
     let planned = groups.iter().zip(planned).zip(is_small);
@@ -122,23 +160,16 @@ fn has_samples_within(data: &SeriesData, start_ms: i64, end_ms: i64) -> bool {
         || data.histograms.get(histogram).is_some_and(|sample| sample.timestamp_ms <= end_ms)
 }
 
-/// Finds the series of a group and what is to be read of them.
+/// Finds out what is to be read of the series of a group.
 async fn plan(
     snapshot: &Snapshot,
     group: &Group,
+    entries: Arc<[SeriesEntry]>,
     limits: &FetchLimits,
 ) -> Result<(SamplePlan, PromStats), PromError> {
-    let (start_ms, end_ms) = (group.start_ms, group.end_ms);
     let started = Instant::now();
-    let entries = snapshot.select_series(&group.matchers, start_ms, end_ms).await?;
-    if entries.len() > limits.series_max {
-        return Err(PromError::TooManySeries { limit: limits.series_max });
-    }
-    let selected = Instant::now();
-    let series = entries.len();
-    let plan = snapshot.plan_samples(entries.into(), start_ms, end_ms, &limits.samples).await?;
-    let (select_ms, read_ms) = (milliseconds(selected - started), milliseconds(selected.elapsed()));
-    Ok((plan, PromStats { series, select_ms, read_ms, ..PromStats::default() }))
+    let plan = snapshot.plan_samples(entries, group.start_ms, group.end_ms, &limits.samples).await?;
+    Ok((plan, PromStats { read_ms: milliseconds(started.elapsed()), ..PromStats::default() }))
 }
 
 async fn read(

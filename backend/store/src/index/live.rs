@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::Labels;
+use model::{Labels, Matcher};
 use tokio::sync::Notify;
 
 use super::build::Builder;
@@ -121,6 +121,15 @@ impl LiveIndex {
             tail.push(Arc::new(state.open.clone()));
         }
         LiveView { segments: state.segments.clone(), tail }
+    }
+
+    /// Whether finding series in a view of now takes well below a millisecond.
+    pub(crate) fn is_quick(&self, matchers: &[Matcher]) -> bool {
+        let (tail_len, segments) = {
+            let state = self.lock();
+            (state.tail_len(), state.segments.clone())
+        };
+        tail_len < FREEZE_AT && segments.iter().all(|segment| segment.is_quick(matchers))
     }
 
     /// An index of those label sets only that are in `kept`. Until it is built it may show others too.

@@ -21,6 +21,7 @@ use super::select::matches_all;
 use crate::error::Result;
 use crate::head::metrics::DAY_MS;
 use crate::head::registry::IdHasher;
+use crate::offload::offload;
 use crate::paths::DAY_US;
 use crate::series_files::SeriesEntry;
 use crate::snapshot::Snapshot;
@@ -28,6 +29,8 @@ use crate::tables::Table;
 
 /// Days loaded at once; a longer range is asked in pieces, so that memory stays bounded.
 const DAYS_AT_ONCE: usize = 31;
+/// Most series that are sorted without handing them to another thread.
+const SORTED_HERE_MAX: usize = 1_024;
 
 /// Names or values, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,7 +164,8 @@ impl Snapshot {
         let mut found = Found::default();
         if let Some((live, span)) = self.live_on(table, &days) {
             let matchers = Arc::clone(&matchers);
-            found = spawn_blocking(move || {
+            let is_short = live.is_quick(&matchers);
+            found = offload(is_short, move || {
                 found.add_live(&live.view(), &matchers, span);
                 found
             })
@@ -170,13 +174,15 @@ impl Snapshot {
         for days in self.days_of_files(table, &days).chunks(DAYS_AT_ONCE) {
             let (view, matchers, days) =
                 (self.file_view(table, days).await?, Arc::clone(&matchers), days.to_vec());
-            found = spawn_blocking(move || {
+            let is_short = view.segments.iter().all(|segment| segment.is_quick(&matchers));
+            found = offload(is_short, move || {
                 found.add_files(&view, &matchers, &days);
                 found
             })
             .await?;
         }
-        Ok(spawn_blocking(move || found.finish(table)).await?)
+        let is_short = found.entries.len() <= SORTED_HERE_MAX;
+        Ok(offload(is_short, move || found.finish(table)).await?)
     }
 
     async fn names_of(

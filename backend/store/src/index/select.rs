@@ -16,6 +16,8 @@ use super::segment::{Name, Segment};
 const TEST_COST: u64 = 8;
 /// Pairs up to which postings are counted exactly to order matchers.
 const COUNTED_PAIRS_MAX: u64 = 256;
+/// Series that are looked at in well below a millisecond.
+const QUICK_MAX: u64 = 1_024;
 
 /// Whether a label set satisfies all matchers.
 pub(crate) fn matches_all(matchers: &[Matcher], labels: &Labels) -> bool {
@@ -42,6 +44,18 @@ struct Step<'a> {
 }
 
 impl Segment {
+    /// Whether [`Segment::select`] has but few series to look at: one of the matchers names a pair that few have.
+    pub(crate) fn is_quick(&self, matchers: &[Matcher]) -> bool {
+        matchers.iter().any(|matcher| {
+            let names_one = matcher.op() == MatchOp::Equal && !matcher.value().is_empty();
+            names_one
+                && self.name(matcher.name()).is_none_or(|name| {
+                    self.pair(name, matcher.value())
+                        .is_none_or(|pair| self.postings.get(pair).len() <= QUICK_MAX)
+                })
+        })
+    }
+
     /// Numbers of the series that satisfy all matchers and are in `within`, if that is given.
     pub(crate) fn select(&self, matchers: &[Matcher], within: Option<&RoaringBitmap>) -> RoaringBitmap {
         let mut steps = Vec::with_capacity(matchers.len());

@@ -109,6 +109,9 @@ pub(super) async fn read(
         stats.rows += read.rows_added;
         read.parts.into_iter().for_each(|(position, part)| push(parts, position, part));
     };
+    if unread.is_empty() {
+        return Ok(stats);
+    }
     if let Some(folder) = snapshot.folder() {
         read_here(snapshot, folder, job, unread).await?.into_iter().for_each(take);
         return Ok(stats);

@@ -17,6 +17,8 @@ use super::merge::Part;
 const SERIES_PER_TASK: usize = 128;
 /// Series looked up between two looks at whether to stop.
 const SERIES_PER_CHECK: usize = 32;
+/// Most samples that are read without handing them to another thread.
+const READ_HERE_MAX: f64 = 16_384.0;
 
 /// Series looked at to estimate how many samples there are.
 const SERIES_IN_ESTIMATE: usize = 32;
@@ -45,16 +47,21 @@ pub(super) fn samples_a_series(generations: &[Arc<Generation>], job: &Job) -> f6
     found.map(|series| samples(&series)).sum::<f64>() / some.len() as f64
 }
 
-/// Parts of the series `tsids` in memory, with their positions in the list of those asked for.
+/// Parts of the series `tsids` in memory, with their positions in the list of those asked for. `expected`: samples,
+/// about.
 pub(super) async fn read(
     generations: &Arc<[Arc<Generation>]>,
     job: &Job,
     tsids: &[i64],
+    expected: f64,
 ) -> Result<Vec<(usize, Part)>> {
     if generations.is_empty() {
         return Ok(Vec::new());
     }
     let parallel = job.options.parallel.max(1);
+    if expected <= READ_HERE_MAX {
+        return read_share(job, generations, tsids);
+    }
     let share = tsids.len().div_ceil(parallel).max(SERIES_PER_TASK);
     let tasks: Vec<_> = tsids
         .chunks(share)

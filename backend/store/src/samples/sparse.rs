@@ -9,7 +9,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
-use tokio::task::spawn_blocking;
 
 use super::files::may_hold;
 use super::wanted::Wanted;
@@ -18,6 +17,7 @@ use crate::catalog::DataFile;
 use crate::error::{Error, Result};
 use crate::head::generation::Generation;
 use crate::head::sparse::{SparseRows, SparseTable};
+use crate::offload::offload;
 use crate::parquet_file::{ReadOptions, read_batches};
 use crate::series_files::SeriesEntry;
 use crate::snapshot::Snapshot;
@@ -27,6 +27,10 @@ use crate::tables::Table;
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 4 << 10;
+/// Most series looked up in memory without handing them to another thread.
+const READ_HERE_MAX: usize = 64;
+/// Most rows looked through for repeated ones likewise.
+const KEPT_HERE_MAX: usize = 1_024;
 /// Bytes a sample takes, which the limit on samples stands for.
 const SAMPLE_BYTES: usize = 16;
 
@@ -97,7 +101,8 @@ impl Snapshot {
         let job = Job { wanted: Arc::new(Wanted::new(series)), start_ms, end_ms, options: options.clone() };
         let generations = self.generations(R::TABLE);
         let reading = job.clone();
-        for (tsid, mut rows) in spawn_blocking(move || head_rows(&reading, &generations, of)).await?? {
+        let is_short = series.len() <= READ_HERE_MAX;
+        for (tsid, mut rows) in offload(is_short, move || head_rows(&reading, &generations, of)).await?? {
             found.entry(tsid).or_default().append(&mut rows);
         }
         let ids: Arc<HashSet<i64>> = Arc::new(job.wanted.tsids().iter().copied().collect());
@@ -108,7 +113,8 @@ impl Snapshot {
         while let Some(rows) = reads.try_next().await? {
             rows.into_iter().for_each(|(tsid, row)| found.entry(tsid).or_default().push(row));
         }
-        Ok(spawn_blocking(move || {
+        let is_short = found.values().map(Vec::len).sum::<usize>() <= KEPT_HERE_MAX;
+        Ok(offload(is_short, move || {
             found.values_mut().for_each(keep_counting);
             found
         })

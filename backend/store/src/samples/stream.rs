@@ -100,7 +100,8 @@ impl SampleStream {
         let mut parts: Vec<Vec<Part>> = Vec::new();
         parts.resize_with(end - first, Vec::new);
         let tsids = &self.plan.job.wanted.tsids()[first..end];
-        let in_memory = head::read(&self.generations, &job, tsids).await?;
+        let in_memory =
+            head::read(&self.generations, &job, tsids, self.plan.in_memory * tsids.len() as f64).await?;
         let in_files = self.read_until(end, &job).await?;
         for (position, part) in in_memory.into_iter().chain(in_files) {
             parts[position - first].push(part);

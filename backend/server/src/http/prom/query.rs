@@ -15,6 +15,8 @@ use crate::app::App;
 const STEPS_MAX: i64 = 11_000;
 /// Most warnings, and most infos, told.
 const NOTES_MAX: usize = 10;
+/// Most values that are written in well below a millisecond.
+const WRITTEN_HERE_MAX: usize = 8 << 10;
 
 /// One evaluation.
 pub(super) async fn instant(
@@ -26,7 +28,7 @@ pub(super) async fn instant(
     let options = options(&parameters)?;
     let text = parameters.get("query").unwrap_or_default();
     let answer = app.prom().instant(app.store().snapshot(), text, time_ms, &options).await?;
-    Ok(respond(text, &answer, limit, &parameters))
+    respond_with(text.to_owned(), answer, limit, parameters).await
 }
 
 /// An evaluation at every step.
@@ -56,13 +58,32 @@ pub(super) async fn range(
     let options = options(&parameters)?;
     let text = parameters.get("query").unwrap_or_default();
     let answer = app.prom().range(app.store().snapshot(), text, start_ms, end_ms, step_ms, &options).await?;
-    Ok(respond(text, &answer, limit, &parameters))
+    respond_with(text.to_owned(), answer, limit, parameters).await
 }
 
 fn options(parameters: &Parameters) -> Result<PromOptions, PromError> {
     let timeout = parameters.duration("timeout")?;
     let lookback_delta = parameters.duration("lookback_delta")?.filter(|delta| !delta.is_zero());
     Ok(PromOptions { timeout, lookback_delta })
+}
+
+/// Writes an answer; a large one takes milliseconds that other connections would wait for.
+async fn respond_with(
+    text: String,
+    answer: PromAnswer,
+    limit: usize,
+    parameters: Parameters,
+) -> Result<Response, PromError> {
+    let values = match &answer.value {
+        promql::Value::Matrix(series) => series.iter().map(|s| s.floats.len() + s.histograms.len()).sum(),
+        promql::Value::Vector(samples) => samples.len(),
+        promql::Value::Scalar(..) | promql::Value::String(..) => 1,
+    };
+    if values <= WRITTEN_HERE_MAX {
+        return Ok(respond(&text, &answer, limit, &parameters));
+    }
+    let written = tokio::task::spawn_blocking(move || respond(&text, &answer, limit, &parameters)).await;
+    written.map_err(|error| PromError::internal(error.to_string()))
 }
 
 fn respond(text: &str, answer: &PromAnswer, limit: usize, parameters: &Parameters) -> Response {
