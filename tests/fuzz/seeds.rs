@@ -1,5 +1,5 @@
 //! Makes the sound seeds: `cargo test --release -p tests --test mutations -- --ignored write_seeds`. Bytes of the store
-//! come from the golden directory, the others from our own encoders and from lists of texts.
+//! come from the golden directories, the others from our own encoders and from lists of texts.
 
 use std::fs;
 use std::path::Path;
@@ -158,35 +158,57 @@ fn edge_push() {
     write("edge_push", "gzip", &encoder.finish().expect("memory takes it"));
 }
 
+/// Target, folder of a golden directory, ending of the files' names, how many of them.
+type Share = (&'static str, &'static str, &'static str, usize);
+
+const OF_GOLDEN: [Share; 8] = [
+    ("wal_replay", "data/wal", ".wal", 9),
+    ("token_sidecar", "store/_index/logs", ".tbf", 3),
+    ("delta_log", "store/metrics/_delta_log", ".json", 3),
+    ("delta_log", "store/logs/_delta_log", ".json", 3),
+    ("delta_log", "store/series/_delta_log", ".json", 3),
+    ("parquet_footer", "store/metrics", ".parquet", 2),
+    ("parquet_footer", "store/logs", ".parquet", 1),
+    ("parquet_footer", "store/probes", ".parquet", 1),
+];
+
+/// Only what the other directory lacks: histograms, start times and exemplars.
+const OF_GOLDEN_HISTOGRAMS: [Share; 6] = [
+    ("wal_replay", "data/wal", ".wal", 9),
+    ("delta_log", "store/histograms/_delta_log", ".json", 1),
+    ("delta_log", "store/exemplars/_delta_log", ".json", 1),
+    ("parquet_footer", "store/histograms", ".parquet", 2),
+    ("parquet_footer", "store/start_times", ".parquet", 1),
+    ("parquet_footer", "store/exemplars", ".parquet", 1),
+];
+
 fn golden() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../backend/store/testdata/golden/v1");
-    for (target, folder, ending, count) in [
-        ("wal_replay", "data/wal", ".wal", 9),
-        ("token_sidecar", "store/_index/logs", ".tbf", 3),
-        ("delta_log", "store/metrics/_delta_log", ".json", 3),
-        ("delta_log", "store/logs/_delta_log", ".json", 3),
-        ("delta_log", "store/series/_delta_log", ".json", 3),
-        ("parquet_footer", "store/metrics", ".parquet", 2),
-        ("parquet_footer", "store/logs", ".parquet", 1),
-        ("parquet_footer", "store/probes", ".parquet", 1),
-    ] {
+    from_golden("v1", "", &OF_GOLDEN);
+    from_golden("v1-histograms", "histograms-", &OF_GOLDEN_HISTOGRAMS);
+}
+
+/// Files of the golden directory `directory`, and every record of its log; their names begin with `prefix`.
+fn from_golden(directory: &str, prefix: &str, shares: &[Share]) {
+    let golden =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../backend/store/testdata/golden").join(directory);
+    for (target, folder, ending, count) in shares {
         let mut files = files_below(&golden.join(folder));
         files.retain(|path| {
             path.to_str().is_some_and(|text| text.ends_with(ending) && !text.contains("checkpoint"))
         });
         assert!(!files.is_empty(), "{folder}");
-        for (i, path) in files.into_iter().take(count).enumerate() {
-            let name = format!("{}-{i}", folder.replace('/', "-"));
+        for (i, path) in files.into_iter().take(*count).enumerate() {
+            let name = format!("{prefix}{}-{i}", folder.replace('/', "-"));
             write(target, &name, &fs::read(path).expect("a file of the golden directory"));
         }
     }
     for (i, path) in files_below(&golden.join("data/wal")).iter().enumerate() {
-        records(&fs::read(path).expect("a segment"), i);
+        records(&fs::read(path).expect("a segment"), &format!("{prefix}record-{i}"));
     }
 }
 
 /// Definitions with the record behind them, of the frames of a segment: marker, length, checksum, number, kind, payload.
-fn records(segment: &[u8], number: usize) {
+fn records(segment: &[u8], name: &str) {
     let (mut at, mut defined) = (24, Vec::new());
     while let Some(header) = segment.get(at..at + 21) {
         let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
@@ -195,11 +217,7 @@ fn records(segment: &[u8], number: usize) {
             2 => defined = payload.to_vec(),
             1 => {
                 let length = (defined.len() as u16).to_le_bytes();
-                write(
-                    "wal_record",
-                    &format!("record-{number}-{at}"),
-                    &[&length[..], &defined, payload].concat(),
-                );
+                write("wal_record", &format!("{name}-{at}"), &[&length[..], &defined, payload].concat());
             }
             _ => {}
         }

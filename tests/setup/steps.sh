@@ -54,10 +54,11 @@ step_unit() {
   cargo test --release --locked "${PACKAGES[@]}" --test layers --test mutations
 }
 
-# Each fuzz target for ATL_FUZZ_SECONDS, or four minutes, from its seeds and what earlier runs have found. An input that breaks a
-# target belongs into its seeds once the fault is mended.
+# Each fuzz target for ATL_FUZZ_SECONDS, or four minutes, from its seeds and what earlier runs have found; one that breaks does
+# not keep the others from running. An input that breaks a target belongs into its seeds once the fault is mended.
 step_fuzz() {
   local fuzz="$ATL_CACHE/tools/cargo-fuzz-$CARGO_FUZZ_VERSION/bin/cargo-fuzz" seconds="${ATL_FUZZ_SECONDS:-240}" target
+  local broken=()
   command -v g++ >/dev/null || { apt_get update && apt_get install -y --no-install-recommends g++; }
   # The versions of the product's lock file; what only the fuzzers need is added.
   cp Cargo.lock tests/fuzz/Cargo.lock
@@ -68,8 +69,10 @@ step_fuzz() {
     mkdir -p "$ATL_CACHE/fuzz-corpus/$target"
     echo "fuzzing $target for $seconds s"
     "$fuzz" run --fuzz-dir tests/fuzz --sanitizer none "$target" "$ATL_CACHE/fuzz-corpus/$target" "tests/fuzz/seeds/$target" -- \
-      -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 -max_len=65536 -print_final_stats=1
+      -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 -max_len=65536 -print_final_stats=1 ||
+      broken+=("$target")
   done
+  [ ${#broken[@]} = 0 ] || { echo "broken: ${broken[*]}; the inputs lie in tests/fuzz/artifacts"; return 1; }
 }
 
 step_promql() {

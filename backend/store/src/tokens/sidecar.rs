@@ -251,14 +251,46 @@ fn int(bytes: &[u8], at: usize) -> u32 {
     bytes[at..at + 4].iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
-/// Entry for fuzzing: reads `data` as a sidecar and asks every filter something.
+/// Entry for fuzzing: reads `data` as a sidecar and asks every filter something, also with a length and checksums
+/// that are right, since other bytes come no further than these.
 #[doc(hidden)]
 pub fn fuzz_sidecar(data: &[u8]) {
+    ask(data);
+    ask(&sealed(data));
+}
+
+fn ask(data: &[u8]) {
     if let Ok(sidecar) = Sidecar::decode(data) {
         let filters = sidecar.file.iter().map(AsRef::as_ref).chain(sidecar.groups.iter());
         let yes = filters.filter(|bloom| bloom.may_hold(u64::MAX)).count();
         assert!(yes <= sidecar.group_rows.len() + 1 && sidecar.encode() == data);
     }
+}
+
+/// The bytes with the length and the checksums that belong to them, as far as they hold the parts of a sidecar.
+fn sealed(data: &[u8]) -> Vec<u8> {
+    let mut bytes = data.to_vec();
+    if bytes.len() < FIXED_BYTES {
+        return bytes;
+    }
+    bytes[8..16].copy_from_slice(&(data.len() as u64).to_le_bytes());
+    let groups = int(&bytes, 28) as usize;
+    let header_end = header_bytes(groups);
+    if bytes.len() < header_end {
+        return bytes;
+    }
+    let mut start = header_end;
+    for entry in 0..=groups {
+        let at = FIXED_BYTES + entry * ENTRY_BYTES;
+        let end = start + int(&bytes, at + 16) as usize * BLOCK_BYTES;
+        let Some(filter) = bytes.get(start..end) else { break };
+        let crc = crc32c::crc32c(filter);
+        bytes[at + 20..at + 24].copy_from_slice(&crc.to_le_bytes());
+        start = end;
+    }
+    let crc = crc32c::crc32c(&bytes[..header_end - 4]);
+    bytes[header_end - 4..header_end].copy_from_slice(&crc.to_le_bytes());
+    bytes
 }
 
 #[cfg(test)]

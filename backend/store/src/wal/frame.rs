@@ -67,7 +67,7 @@ pub(crate) fn put_frame(
 }
 
 /// CRC32C of a whole frame without its checksum field.
-fn checksum(frame: &[u8]) -> u32 {
+pub(crate) fn checksum(frame: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&frame[..8]), &frame[12..])
 }
 

@@ -262,7 +262,7 @@ impl Replay<'_> {
                         progress.bytes.fetch_add((offset + bytes).saturating_sub(end), Relaxed);
                     }
                     end = offset + bytes;
-                    if kind == FrameKind::Batch {
+                    if kind == FrameKind::Batch && lsn < Lsn::MAX {
                         *last_lsn = lsn.max(*last_lsn);
                     }
                     if let Err(error) = self.record(lsn, kind, payload, &mut dictionary) {
@@ -284,6 +284,8 @@ impl Replay<'_> {
         match kind {
             FrameKind::Void => Ok(()),
             FrameKind::Definitions => dictionary.learn(payload),
+            // No number would be left for what is written next.
+            FrameKind::Batch if lsn == Lsn::MAX => Err(WireError::Number),
             FrameKind::Batch if self.is_void(lsn) => {
                 self.report.voided += 1;
                 Ok(())

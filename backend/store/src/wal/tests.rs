@@ -6,7 +6,7 @@ use model::{Batch, Labels, Point};
 use super::Lsn;
 use super::codec::{self, Origin};
 use super::disk::{Disk, RealDisk};
-use super::frame::{FRAME_HEADER_BYTES, FrameKind};
+use super::frame::{FRAME_HEADER_BYTES, FrameKind, checksum};
 use super::replay::{ReplayProgress, ReplayReport, Sink, replay};
 use super::segment::{HEADER_BYTES, SegmentName, header, read_header};
 use super::sim::{Rng, SimDisk, seeds};
@@ -270,6 +270,19 @@ fn a_damaged_header_loses_nothing() {
     disk.put(&name, bytes);
     let (found, position, report) = read(&disk, 0);
     assert_eq!((found.batches.len(), position.next_lsn, report.damaged_ranges), (20, 21, 1));
+}
+
+#[test]
+fn a_record_with_the_last_number_leaves_one_for_the_next() {
+    let (disk, name, spans) = one_segment();
+    let mut bytes = disk.bytes(&name);
+    let frame = &mut bytes[spans[10].0..spans[10].1];
+    frame[12..20].copy_from_slice(&Lsn::MAX.to_le_bytes());
+    let crc = checksum(frame);
+    frame[8..12].copy_from_slice(&crc.to_le_bytes());
+    disk.put(&name, bytes);
+    let (found, position, report) = read(&disk, 0);
+    assert_eq!((found.batches.len(), position.next_lsn, report.undecodable), (19, 21, 1));
 }
 
 #[test]

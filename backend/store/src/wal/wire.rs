@@ -21,6 +21,9 @@ pub(crate) enum WireError {
     /// A tag or version this program does not know.
     #[error("unknown tag")]
     Tag,
+    /// A record's number after which there is none.
+    #[error("record number out of range")]
+    Number,
     /// A label set that no surviving definition names.
     #[error("label set has no definition")]
     Undefined,

@@ -1,7 +1,7 @@
 //! Rows as lines of text: of the batches that were stored, and of what a store gives back. The two are equal.
 //!
-//! Only what format 1 knows is written down, field by field and column by column, so that later columns and
-//! tables change nothing. Floats stand as their bits.
+//! Only what the versions that made the directories know is written down, field by field and column by column, so
+//! that later columns and tables change nothing. Floats stand as their bits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +14,20 @@ use model::{Batch, Labels, MetricMetadata, ProbeResult};
 use store::parquet_file::{Footers, ReadOptions, read_batches};
 use store::{Error, HeadFilter, Snapshot, Store, Table};
 
+#[path = "sparse_lines.rs"]
+mod sparse_lines;
+
+pub(crate) use sparse_lines::SparseRows;
+
+/// Tables of histograms, start times and exemplars.
+const SPARSE: [Table; 3] = [Table::Histograms, Table::StartTimes, Table::Exemplars];
+
 /// Everything that can be read, in a form that can be compared.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     /// By label set and millisecond; of several the one that counts.
     samples: BTreeMap<(String, i64), f64>,
+    sparse: SparseRows,
     label_sets: BTreeSet<String>,
     /// Logs and probes, repeated ones as often as they are there.
     others: Vec<String>,
@@ -32,6 +41,7 @@ impl Rows {
             self.label_sets.insert(format!("series {}", point.labels));
             self.add_sample(point.labels.to_string(), point.timestamp_ms, point.value);
         }
+        self.sparse.add_batch(batch, &mut self.label_sets);
         for stream in &batch.log_streams {
             self.label_sets.insert(format!("log_streams {}", stream.labels));
             for entry in &stream.entries {
@@ -76,6 +86,11 @@ impl Rows {
         for batch in batches(snapshot, Table::Metrics).await? {
             rows.add_metrics(&batch, &labels);
         }
+        for table in SPARSE {
+            for batch in batches(snapshot, table).await? {
+                rows.sparse.add_table(table, &batch, &labels);
+            }
+        }
         for batch in batches(snapshot, Table::Logs).await? {
             rows.add_logs(&batch, &labels);
         }
@@ -90,6 +105,7 @@ impl Rows {
         let samples = self.samples.iter();
         let mut lines: Vec<String> = samples
             .map(|((labels, time), value)| format!("metrics {labels} {time} {:016x}", value.to_bits()))
+            .chain(self.sparse.lines())
             .chain(self.label_sets.iter().cloned())
             .chain(self.others.iter().cloned())
             .chain(self.metadata.values().cloned())
@@ -101,6 +117,11 @@ impl Rows {
     /// The samples by label set and millisecond.
     pub(crate) fn samples(&self) -> &BTreeMap<(String, i64), f64> {
         &self.samples
+    }
+
+    /// The histograms, start times and exemplars.
+    pub(crate) fn sparse(&self) -> &SparseRows {
+        &self.sparse
     }
 
     fn add_sample(&mut self, labels: String, time_ms: i64, value: f64) {

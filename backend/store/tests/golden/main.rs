@@ -1,5 +1,5 @@
-//! What earlier versions wrote stays readable: `testdata/golden/<format>` holds data directories with their store
-//! folders, made once by `examples/golden.rs`, and every row that must be in them.
+//! What earlier versions wrote stays readable: `testdata/golden` holds data directories with their store folders,
+//! each made once by the example `golden`, and every row that must be in them.
 //!
 //! The other way round, what a later version wrote is refused or ignored, and never changed.
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -19,25 +19,42 @@ use store::{Appended, Catalog, CompactionScope, Config, Error, ProgressFn, Snaps
 #[allow(dead_code, reason = "the generator writes, this reads")]
 mod lines;
 
-use lines::Rows;
+use lines::{Rows, SparseRows};
 
 /// When the last batch of the golden directories was stored, milliseconds since the Unix epoch: 2026-11-22 12:25.
 const LAST_MS: i64 = 20_779 * 86_400_000 + (12 * 60 + 25) * 60_000;
 
+/// Format 1 as it was before there were histograms, start times and exemplars, and with them.
+const DIRECTORIES: [&str; 2] = ["v1", "v1-histograms"];
+/// Tables that the first directory lacks.
+const SPARSE: [Table; 3] = [Table::Histograms, Table::StartTimes, Table::Exemplars];
+
 /// A copy of a golden directory, whose clock stands a few minutes after its last batch.
 struct Golden {
+    name: &'static str,
     folder: tempfile::TempDir,
     clock: Arc<ManualClock>,
     expected: String,
 }
 
 impl Golden {
-    fn v1() -> Golden {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/golden/v1");
+    /// A copy of each.
+    fn each() -> impl Iterator<Item = Golden> {
+        DIRECTORIES.into_iter().map(Golden::of)
+    }
+
+    fn of(name: &'static str) -> Golden {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/golden").join(name);
         let folder = tempfile::tempdir().unwrap();
         copy(&source, folder.path());
         let expected = fs::read_to_string(source.join("expected.txt")).unwrap();
-        Golden { folder, clock: Arc::new(ManualClock::at_ms(LAST_MS + 5 * 60_000)), expected }
+        Golden { name, folder, clock: Arc::new(ManualClock::at_ms(LAST_MS + 5 * 60_000)), expected }
+    }
+
+    /// A copy of each, once for every table that can be made one of a later version in it.
+    fn each_table() -> impl Iterator<Item = (Golden, Table)> {
+        let tables = |name| [Table::Logs].into_iter().chain(SPARSE).filter(move |table| has(name, *table));
+        DIRECTORIES.into_iter().flat_map(move |name| tables(name).map(move |table| (Golden::of(name), table)))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -75,6 +92,7 @@ impl Golden {
     }
 
     async fn check(&self, store: &Store, what: &str) {
+        let what = format!("{}, {what}", self.name);
         let found = Rows::of_store(store).await.unwrap();
         // Records whose rows are in files may be read from the log all the same, for a table that is new: then they
         // tell of metric families once more.
@@ -82,8 +100,8 @@ impl Golden {
             |line: &&str| !line.starts_with("metadata ") || self.expected.lines().any(|known| known == *line);
         let text = found.text();
         let lines: Vec<&str> = text.lines().filter(more).collect();
-        same_lines(&lines.join("\n"), &self.expected, what);
-        check_samples(&store.snapshot(), &found, what).await;
+        same_lines(&lines.join("\n"), &self.expected, &what);
+        check_samples(&store.snapshot(), &found, &what).await;
     }
 
     /// Every file with its content, but locks.
@@ -96,6 +114,11 @@ impl Golden {
         }
         content
     }
+}
+
+/// Whether `table` was there when the directory `name` was made.
+fn has(name: &str, table: Table) -> bool {
+    name != "v1" || !SPARSE.contains(&table)
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -126,11 +149,12 @@ fn same_lines(found: &str, expected: &str, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}: some lines are there twice");
 }
 
-/// The reader behind PromQL, which goes by pages, gives the same samples as the rows.
+/// The readers behind PromQL, of which the one of samples goes by pages, give the same as the rows.
 async fn check_samples(snapshot: &Snapshot, rows: &Rows, what: &str) {
-    let mut read = BTreeMap::new();
+    let (mut read, mut sparse) = (BTreeMap::new(), SparseRows::default());
     for metric in snapshot.metric_names().await.unwrap() {
         let series = snapshot.series(&metric, None).await.unwrap();
+        sparse.append(SparseRows::of_series(snapshot, &series).await.unwrap());
         let options = SampleOptions::default();
         let samples =
             snapshot.read_samples(&series, i64::MIN / 1_000, i64::MAX / 1_001, &options).await.unwrap();
@@ -140,169 +164,195 @@ async fn check_samples(snapshot: &Snapshot, rows: &Rows, what: &str) {
             }
         }
     }
-    let rows: BTreeMap<_, _> =
+    let samples: BTreeMap<_, _> =
         rows.samples().iter().map(|(key, value)| (key.clone(), value.to_bits())).collect();
-    assert_eq!(read, rows, "{what}");
+    assert_eq!(read, samples, "{what}");
+    let lines = |rows: &SparseRows| rows.lines().collect::<Vec<_>>().join("\n");
+    same_lines(&lines(&sparse), &lines(rows.sparse()), &format!("{what}, by the readers"));
 }
 
 #[tokio::test]
 async fn every_row_of_format_1_is_read() {
-    let golden = Golden::v1();
-    let store = golden.open().await;
-    golden.check(&store, "as it was left").await;
-    let replay = store.stats().replay;
-    assert_eq!((replay.damaged_ranges, replay.torn_tails, replay.undecodable), (0, 0, 0), "{replay:?}");
-    assert!(replay.segments >= 2 && replay.batches >= 5, "{replay:?}");
-    let levels = |level| {
-        let sets = store.catalog().files();
-        Table::ALL.iter().flat_map(|table| sets.table(*table)).filter(|file| file.tags.level == level).count()
-    };
-    assert!((0..=2).all(|level| levels(level) > 0), "files of every level");
+    for golden in Golden::each() {
+        let store = golden.open().await;
+        golden.check(&store, "as it was left").await;
+        let replay = store.stats().replay;
+        assert_eq!((replay.damaged_ranges, replay.torn_tails, replay.undecodable), (0, 0, 0), "{replay:?}");
+        assert!(replay.segments >= 2 && replay.batches >= 5, "{replay:?}");
+        let levels = |level| {
+            let sets = store.catalog().files();
+            Table::ALL
+                .iter()
+                .flat_map(|table| sets.table(*table))
+                .filter(|file| file.tags.level == level)
+                .count()
+        };
+        assert!((0..=2).all(|level| levels(level) > 0), "files of every level");
+        for table in Table::ALL.into_iter().filter(|table| has(golden.name, *table)) {
+            assert!(!store.catalog().files().table(table).is_empty(), "files of `{table}`");
+            let with_rows = !matches!(table, Table::Series | Table::LogStreams);
+            let in_log = store.snapshot().unflushed_rows(table);
+            assert!(!with_rows || in_log > 0, "rows of `{table}` in the log alone");
+        }
+    }
 }
 
 #[tokio::test]
 async fn a_store_of_format_1_is_gone_on_with() {
-    let golden = Golden::v1();
-    let store = golden.open().await;
-    // Known from the list of stored batches, from the log of committed rows, and from the log of the others.
-    for round in [6, 10, 13] {
-        let again = Batch {
-            points: vec![Point {
-                labels: Labels::from_pairs([("__name__", "again")]),
-                timestamp_ms: LAST_MS,
-                value: 1.0,
-            }],
-            batch_id: Some(format!("batch-{round}")),
-            ..Batch::new(format!("golden/{}", round % 2))
+    for golden in Golden::each() {
+        let store = golden.open().await;
+        // Known from the list of stored batches, from the log of committed rows, and from the log of the others.
+        for round in [6, 10, 13] {
+            let again = Batch {
+                points: vec![Point {
+                    labels: Labels::from_pairs([("__name__", "again")]),
+                    timestamp_ms: LAST_MS,
+                    value: 1.0,
+                }],
+                batch_id: Some(format!("batch-{round}")),
+                ..Batch::new(format!("golden/{}", round % 2))
+            };
+            assert_eq!(store.append(again).await.unwrap(), Appended::Duplicate, "round {round}");
+        }
+        store.flush().await.unwrap();
+        golden.check(&store, "flushed").await;
+        let scope = CompactionScope { all: true, ..CompactionScope::default() };
+        let report = store.compact(&scope, &ProgressFn::default()).await.unwrap();
+        assert!(report.jobs > 0 && report.failures + report.quarantined + report.skipped == 0, "{report:?}");
+        golden.check(&store, "merged").await;
+        store.catalog().checkpoint().await.unwrap();
+        store.close().await.unwrap();
+        drop(store);
+        let store = golden.open().await;
+        let found = Rows::of_store(&store).await.unwrap().text();
+        // What sources tell of metric families is in the log alone, and what is left of that is of no account.
+        let rows = |text: &str| -> String {
+            text.lines()
+                .filter(|line| !line.starts_with("metadata "))
+                .map(|line| format!("{line}\n"))
+                .collect()
         };
-        assert_eq!(store.append(again).await.unwrap(), Appended::Duplicate, "round {round}");
+        same_lines(&rows(&found), &rows(&golden.expected), "opened again");
     }
-    store.flush().await.unwrap();
-    golden.check(&store, "flushed").await;
-    let scope = CompactionScope { all: true, ..CompactionScope::default() };
-    let report = store.compact(&scope, &ProgressFn::default()).await.unwrap();
-    assert!(report.jobs > 0 && report.failures + report.quarantined + report.skipped == 0, "{report:?}");
-    golden.check(&store, "merged").await;
-    store.catalog().checkpoint().await.unwrap();
-    store.close().await.unwrap();
-    drop(store);
-    let store = golden.open().await;
-    let found = Rows::of_store(&store).await.unwrap().text();
-    // What sources tell of metric families is in the log alone, and what is left of that is of no account.
-    let rows = |text: &str| -> String {
-        text.lines().filter(|line| !line.starts_with("metadata ")).map(|line| format!("{line}\n")).collect()
-    };
-    same_lines(&rows(&found), &rows(&golden.expected), "opened again");
 }
 
 #[tokio::test]
 async fn token_sidecars_of_format_1_are_read() {
-    let golden = Golden::v1();
-    let catalog = golden.catalog().await;
-    let sidecars = files_below(&golden.path("store/_index")).len();
-    assert!(sidecars >= 2);
-    assert_eq!(catalog.load_tokens().await.unwrap(), sidecars);
-    assert_eq!(catalog.tokens().stats().load_failures_total, 0);
+    for golden in Golden::each() {
+        let catalog = golden.catalog().await;
+        let sidecars = files_below(&golden.path("store/_index")).len();
+        assert!(sidecars >= 2);
+        assert_eq!(catalog.load_tokens().await.unwrap(), sidecars);
+        assert_eq!(catalog.tokens().stats().load_failures_total, 0);
+    }
 }
 
 #[tokio::test]
 async fn a_log_of_a_later_version_is_refused_and_left_alone() {
-    let golden = Golden::v1();
-    let segment = files_below(&golden.path("data/wal")).pop().unwrap();
-    let mut bytes = fs::read(&segment).unwrap();
-    bytes[7] += 1;
-    let crc = crc32c(&bytes[..20]);
-    bytes[20..24].copy_from_slice(&crc.to_le_bytes());
-    fs::write(&segment, bytes).unwrap();
-    let before = golden.content();
-    match golden.try_open().await {
-        Err(Error::Newer { what, found: 2, known: 1 }) => {
-            assert!(what.ends_with(segment.file_name().unwrap().to_str().unwrap()), "{what}");
+    for golden in Golden::each() {
+        let segment = files_below(&golden.path("data/wal")).pop().unwrap();
+        let mut bytes = fs::read(&segment).unwrap();
+        bytes[7] += 1;
+        let crc = crc32c(&bytes[..20]);
+        bytes[20..24].copy_from_slice(&crc.to_le_bytes());
+        fs::write(&segment, bytes).unwrap();
+        let before = golden.content();
+        match golden.try_open().await {
+            Err(Error::Newer { what, found: 2, known: 1 }) => {
+                assert!(what.ends_with(segment.file_name().unwrap().to_str().unwrap()), "{what}");
+            }
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
+        assert_eq!(golden.content(), before, "not a byte is changed");
     }
-    assert_eq!(golden.content(), before, "not a byte is changed");
 }
 
 #[tokio::test]
 async fn a_table_of_a_later_protocol_is_refused_and_left_alone() {
-    let golden = Golden::v1();
-    let newest = newest_commit(&golden, Table::Logs);
-    let version: u64 = newest.file_stem().unwrap().to_str().unwrap().parse().unwrap();
-    let later = newest.with_file_name(format!("{:020}.json", version + 1));
-    fs::write(later, r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["x"],"writerFeatures":["x"]}}"#)
-        .unwrap();
-    let before = golden.content();
-    let refused = golden.try_open().await;
-    assert!(matches!(refused, Err(Error::Protocol { table: "logs", reader: 3, writer: 7 })), "{refused:?}");
-    assert_eq!(golden.content(), before, "not a byte is changed");
+    for (golden, table) in Golden::each_table() {
+        let newest = newest_commit(&golden, table);
+        let version: u64 = newest.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+        let later = newest.with_file_name(format!("{:020}.json", version + 1));
+        fs::write(later, r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["x"],"writerFeatures":["x"]}}"#)
+            .unwrap();
+        let before = golden.content();
+        let refused = golden.try_open().await;
+        assert!(
+            matches!(refused, Err(Error::Protocol { table: of, reader: 3, writer: 7 }) if of == table.name()),
+            "{refused:?}"
+        );
+        assert_eq!(golden.content(), before, "not a byte is changed");
+    }
 }
 
 #[tokio::test]
 async fn a_file_of_a_later_format_is_named_and_neither_read_nor_merged() {
-    let golden = Golden::v1();
-    let file = make_newer(&golden, Table::Logs);
-    let before = fs::read(golden.path("store").join(&file)).unwrap();
-    let store = golden.open().await;
-    match Rows::of_store(&store).await {
-        Err(Error::Newer { what, found: 9, known: 1 }) => assert_eq!(what, file),
-        other => panic!("{other:?}"),
-    }
-    let scope = CompactionScope { all: true, ..CompactionScope::default() };
-    let report = store.compact(&scope, &ProgressFn::default()).await.unwrap();
-    assert_eq!((report.skipped, report.quarantined, report.failures), (1, 0, 0), "{report:?}");
-    let sets = store.catalog().files();
-    assert!(sets.table(Table::Logs).iter().any(|live| live.key.as_ref() == file), "still in its table");
-    assert_eq!(fs::read(golden.path("store").join(&file)).unwrap(), before, "not a byte is changed");
-    // Tables without such a file answer as ever.
-    let footers = Footers::default();
-    for file in sets.table(Table::Metrics) {
-        let objects = store.catalog().objects();
-        assert!(read_batches(objects, &footers, file, &ReadOptions::default()).await.is_ok());
+    for (golden, table) in Golden::each_table() {
+        let file = make_newer(&golden, table);
+        let before = fs::read(golden.path("store").join(&file)).unwrap();
+        let store = golden.open().await;
+        match Rows::of_store(&store).await {
+            Err(Error::Newer { what, found: 9, known: 1 }) => assert_eq!(what, file),
+            other => panic!("{other:?}"),
+        }
+        let scope = CompactionScope { all: true, ..CompactionScope::default() };
+        let report = store.compact(&scope, &ProgressFn::default()).await.unwrap();
+        assert_eq!((report.skipped, report.quarantined, report.failures), (1, 0, 0), "{report:?}");
+        let sets = store.catalog().files();
+        assert!(sets.table(table).iter().any(|live| live.key.as_ref() == file), "still in its table");
+        assert_eq!(fs::read(golden.path("store").join(&file)).unwrap(), before, "not a byte is changed");
+        // Tables without such a file answer as ever.
+        let footers = Footers::default();
+        for file in sets.table(Table::Metrics) {
+            let objects = store.catalog().objects();
+            assert!(read_batches(objects, &footers, file, &ReadOptions::default()).await.is_ok());
+        }
     }
 }
 
 #[tokio::test]
 async fn a_sidecar_of_a_later_version_is_ignored() {
-    let golden = Golden::v1();
-    for sidecar in files_below(&golden.path("store/_index")) {
-        let mut bytes = fs::read(&sidecar).unwrap();
-        bytes[4] += 1;
-        fs::write(sidecar, bytes).unwrap();
+    for golden in Golden::each() {
+        for sidecar in files_below(&golden.path("store/_index")) {
+            let mut bytes = fs::read(&sidecar).unwrap();
+            bytes[4] += 1;
+            fs::write(sidecar, bytes).unwrap();
+        }
+        let before = golden.content();
+        let catalog = golden.catalog().await;
+        assert_eq!(catalog.load_tokens().await.unwrap(), 0);
+        drop(catalog);
+        assert_eq!(golden.content(), before, "not a byte is changed");
+        let store = golden.open().await;
+        golden.check(&store, "with sidecars of a later version").await;
     }
-    let before = golden.content();
-    let catalog = golden.catalog().await;
-    assert_eq!(catalog.load_tokens().await.unwrap(), 0);
-    drop(catalog);
-    assert_eq!(golden.content(), before, "not a byte is changed");
-    let store = golden.open().await;
-    golden.check(&store, "with sidecars of a later version").await;
 }
 
 #[tokio::test]
 async fn a_lease_of_a_later_version_is_honoured() {
-    let golden = Golden::v1();
-    let lease = golden.path("store/_lease/maintenance.json");
-    let expires_ms = golden.clock.now_ms() + 20_000;
-    let text = format!(
-        r#"{{"holder":"later","epoch":77,"expires_ms":{expires_ms},"written_ms":{},"token":"t","of_version_2":{{}}}}"#,
-        golden.clock.now_ms()
-    );
-    fs::write(&lease, &text).unwrap();
-    let store = golden.open().await;
-    let catalog = store.catalog();
-    let mine = store::Lease::new(
-        Arc::clone(catalog.objects()),
-        catalog.prefix(),
-        "mine".to_owned(),
-        golden.clock(),
-        store::LeaseSettings::default(),
-    );
-    let refused = mine.acquire(0).await;
-    assert!(matches!(&refused, Err(Error::LeaseHeld { holder, .. }) if holder == "later"), "{refused:?}");
-    assert_eq!(fs::read_to_string(&lease).unwrap(), text);
-    golden.clock.advance_ms(40_000);
-    assert!(mine.acquire(0).await.unwrap().epoch().unwrap() > 77, "its epoch counts once it is over");
+    for golden in Golden::each() {
+        let lease = golden.path("store/_lease/maintenance.json");
+        let expires_ms = golden.clock.now_ms() + 20_000;
+        let text = format!(
+            r#"{{"holder":"later","epoch":77,"expires_ms":{expires_ms},"written_ms":{},"token":"t","of_version_2":{{}}}}"#,
+            golden.clock.now_ms()
+        );
+        fs::write(&lease, &text).unwrap();
+        let store = golden.open().await;
+        let catalog = store.catalog();
+        let mine = store::Lease::new(
+            Arc::clone(catalog.objects()),
+            catalog.prefix(),
+            "mine".to_owned(),
+            golden.clock(),
+            store::LeaseSettings::default(),
+        );
+        let refused = mine.acquire(0).await;
+        assert!(matches!(&refused, Err(Error::LeaseHeld { holder, .. }) if holder == "later"), "{refused:?}");
+        assert_eq!(fs::read_to_string(&lease).unwrap(), text);
+        golden.clock.advance_ms(40_000);
+        assert!(mine.acquire(0).await.unwrap().epoch().unwrap() > 77, "its epoch counts once it is over");
+    }
 }
 
 /// The newest commit of a table that adds a file.
