@@ -35,3 +35,11 @@ fn positions_count_lines_and_columns_from_one() {
     assert_eq!(line_column("a +\n b", 5), (2, 2));
     assert_eq!(line_column("a", 99), (1, 2));
 }
+
+#[test]
+fn control_characters_are_quoted_so_that_they_read_back() {
+    let text = "\u{7}\u{8}\u{b}\u{c}\n\t\r\u{1}\u{7f}\u{80}\u{96}\u{9f}\"\\é";
+    assert_eq!(quoted(text), r#""\a\b\v\f\n\t\r\x01\x7f\u0080\u0096\u009f\"\\é""#);
+    let query = format!("{{a={}}}", quoted(text));
+    assert_eq!(crate::parse(&query).map(|expr| expr.to_string()), Ok(query));
+}
