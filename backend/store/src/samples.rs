@@ -35,7 +35,7 @@ mod stream;
 mod values;
 mod wanted;
 
-use merge::Part;
+use merge::Gathered;
 pub use part_cache::PartCacheStats;
 pub use stream::{SampleSlice, SampleStream};
 use wanted::Wanted;
@@ -199,22 +199,17 @@ impl SamplePlan {
     /// Reads everything at once, as [`Snapshot::read_samples`].
     pub async fn read(self) -> Result<SamplesRead> {
         let SamplePlan { snapshot, job, series, files, in_memory } = self;
-        let mut parts: Vec<Vec<Part>> = Vec::new();
-        parts.resize_with(series.len(), Vec::new);
+        let mut gathered = Gathered::default();
         if job.start_ms > job.end_ms || series.is_empty() {
-            return Ok(SamplesRead {
-                series: merge::assemble(&series, parts),
-                stats: SampleStats::default(),
-            });
+            return Ok(SamplesRead { series: gathered.assemble(&series, 0), stats: SampleStats::default() });
         }
         let generations = head::generations(&snapshot, &job);
         let expected = in_memory * series.len() as f64;
-        for (position, part) in head::read(&generations, &job, job.wanted.tsids(), expected).await? {
-            parts[position].push(part);
-        }
-        let mut stats = files::read(&snapshot, &job, files, &mut parts).await?;
-        let samples: usize = parts.iter().flatten().map(|part| part.timestamps.len()).sum();
-        let series = offload(samples <= ASSEMBLED_HERE_MAX, move || merge::assemble(&series, parts)).await?;
+        let in_memory = head::read(&generations, &job, job.wanted.tsids(), expected).await?;
+        in_memory.into_iter().for_each(|strip| gathered.add_strip(strip));
+        let mut stats = files::read(&snapshot, &job, files, &mut gathered).await?;
+        let is_short = gathered.samples() <= ASSEMBLED_HERE_MAX;
+        let series = offload(is_short, move || gathered.assemble(&series, 0)).await?;
         stats.samples = series.iter().map(|series| series.timestamps.len()).sum();
         Ok(SamplesRead { series, stats })
     }

@@ -11,17 +11,18 @@ use crate::parquet_file::{ReadOptions, read_batches};
 use crate::snapshot::Snapshot;
 
 use super::Job;
-use super::merge::Part;
+use super::merge::{Gathered, Strip};
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 64 << 10;
 
-/// Adds the samples of one file.
+/// Adds the samples of one file; positions are those of the job, and `first` more.
 pub(super) async fn read_file(
     snapshot: &Snapshot,
     file: &DataFile,
     job: &Job,
-    parts: &mut [Vec<Part>],
+    first: usize,
+    gathered: &mut Gathered,
 ) -> Result<()> {
     let (start_us, end_us) = job.range_us();
     let options = ReadOptions {
@@ -34,12 +35,12 @@ pub(super) async fn read_file(
     let mut batches = read_batches(snapshot.objects(), snapshot.footers(), file, &options).await?;
     while let Some(batch) = batches.try_next().await? {
         job.check()?;
-        add(file, &batch, job, parts)?;
+        gathered.add_strip(read(file, &batch, job, first)?);
     }
     Ok(())
 }
 
-fn add(file: &DataFile, batch: &RecordBatch, job: &Job, parts: &mut [Vec<Part>]) -> Result<()> {
+fn read(file: &DataFile, batch: &RecordBatch, job: &Job, first: usize) -> Result<Strip> {
     let lacks =
         |name: &str| Error::corrupt(&file.key, format!("column `{name}` is missing or of another type"));
     let column = |name: &str, data_type: &DataType| {
@@ -53,24 +54,26 @@ fn add(file: &DataFile, batch: &RecordBatch, job: &Job, parts: &mut [Vec<Part>])
         (tsids.as_primitive::<Int64Type>(), times.as_primitive::<TimestampMicrosecondType>());
     let values = values.as_primitive::<Float64Type>();
     let (start_us, end_us) = job.range_us();
+    let mut strip = Strip::default();
     let mut row = 0;
     while row < tsids.len() {
         let tsid = tsids.value(row);
         let end = (row..tsids.len()).find(|i| tsids.value(*i) != tsid).unwrap_or(tsids.len());
         if let Some(position) = job.wanted.position(tsid) {
-            let (mut timestamps, mut found) = (Vec::new(), Vec::new());
-            for i in row..end {
-                let us = times.value(i);
-                let known = times.is_valid(i) && values.is_valid(i) && tsids.is_valid(i);
-                if known && (start_us..=end_us).contains(&us) {
-                    timestamps.push(us.div_euclid(1_000));
-                    found.push(values.value(i));
+            strip.add(first + position, |timestamps, found| {
+                let before = timestamps.len();
+                for i in row..end {
+                    let us = times.value(i);
+                    let known = times.is_valid(i) && values.is_valid(i) && tsids.is_valid(i);
+                    if known && (start_us..=end_us).contains(&us) {
+                        timestamps.push(us.div_euclid(1_000));
+                        found.push(values.value(i));
+                    }
                 }
-            }
-            job.options.budget.take(timestamps.len())?;
-            parts[position].push(Part::of(timestamps, found));
+                job.options.budget.take(timestamps.len() - before)
+            })?;
         }
         row = end;
     }
-    Ok(())
+    Ok(strip)
 }

@@ -16,7 +16,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use crate::error::Error;
 
 use super::Job;
-use super::merge::Part;
+use super::merge::{Part, Strip};
 use super::pages::{GroupRows, locations};
 use super::pieces::Pieces;
 use super::values::Values;
@@ -146,67 +146,82 @@ impl OpenGroup {
 
     /// Reads everything now, to be given when its turn comes.
     pub(super) fn read_early(&mut self, job: &Job) -> Result<(), DecodeError> {
-        self.early = self.read_runs(usize::MAX, job)?;
+        self.early = self.read_runs(usize::MAX, job)?.into_parts();
         self.early.sort_by_key(|(position, _)| std::cmp::Reverse(*position));
         Ok(())
     }
 
-    /// Parts of the series before position `end`, with their positions.
-    pub(super) fn read(&mut self, end: usize, job: &Job) -> Result<Vec<(usize, Part)>, DecodeError> {
-        let mut parts = self.read_runs(end, job)?;
-        while let Some(part) = self.early.pop_if(|(position, _)| *position < end) {
-            parts.push(part);
+    /// Samples of the series before position `end`.
+    pub(super) fn read(&mut self, end: usize, job: &Job) -> Result<Strip, DecodeError> {
+        let mut strip = self.read_runs(end, job)?;
+        while let Some((position, part)) = self.early.pop_if(|(position, _)| *position < end) {
+            strip.add_part(position, &part);
         }
-        Ok(parts)
+        Ok(strip)
     }
 
-    fn read_runs(&mut self, end: usize, job: &Job) -> Result<Vec<(usize, Part)>, DecodeError> {
+    fn read_runs(&mut self, end: usize, job: &Job) -> Result<Strip, DecodeError> {
         let mut scratch = Vec::new();
-        let mut parts = Vec::new();
+        let mut strip = Strip::default();
         while let Some(run) = self.runs.get(self.next).filter(|run| run.position < end) {
             if self.next.is_multiple_of(RUNS_PER_CHECK) {
                 job.check()?;
             }
             scratch.clear();
             self.times.read(run.rows.clone(), &mut scratch)?;
-            let part = read_run(run, &scratch, &mut self.values, job)?;
-            if !part.timestamps.is_empty() {
-                parts.push((run.position, part));
-            }
+            let own = &mut self.values;
+            strip.add(run.position, |times, values| read_run(run, &scratch, own, (times, values), job))?;
             self.next += 1;
         }
-        Ok(parts)
+        Ok(strip)
     }
 }
 
-/// The samples of a run that lie in the range of time; `times` are those of its rows, in microseconds.
-fn read_run(run: &Run, times: &[i64], values: &mut Values, job: &Job) -> Result<Part, DecodeError> {
+/// Where samples go to: their times in milliseconds, and their values.
+type Columns<'a> = (&'a mut Vec<i64>, &'a mut Vec<f64>);
+
+/// Appends the samples of a run that lie in the range of time; `times` are those of its rows, in microseconds.
+fn read_run(
+    run: &Run,
+    times: &[i64],
+    values: &mut Values,
+    to: Columns<'_>,
+    job: &Job,
+) -> Result<(), DecodeError> {
     let (start_us, end_us) = job.range_us();
     if !times.is_sorted() {
-        return read_unsorted_run(run, times, values, job);
+        return read_unsorted_run(run, times, values, to, job);
     }
     let first = times.partition_point(|time| *time < start_us);
     let end = times.partition_point(|time| *time <= end_us);
     if first >= end {
-        return Ok(Part::default());
+        return Ok(());
     }
     job.options.budget.take(end - first)?;
-    let timestamps = times[first..end].iter().map(|us| us.div_euclid(1_000)).collect();
-    let mut found = Vec::with_capacity(end - first);
-    values.read(run.rows.start + first..run.rows.start + end, &mut found)?;
-    Ok(Part::of(timestamps, found))
+    to.0.extend(times[first..end].iter().map(|us| us.div_euclid(1_000)));
+    values.read(run.rows.start + first..run.rows.start + end, to.1)?;
+    Ok(())
 }
 
 /// The same for files of others, whose order is not known.
-fn read_unsorted_run(run: &Run, times: &[i64], values: &mut Values, job: &Job) -> Result<Part, DecodeError> {
+fn read_unsorted_run(
+    run: &Run,
+    times: &[i64],
+    values: &mut Values,
+    to: Columns<'_>,
+    job: &Job,
+) -> Result<(), DecodeError> {
     let (start_us, end_us) = job.range_us();
     let mut all = Vec::with_capacity(times.len());
     values.read(run.rows.clone(), &mut all)?;
     let samples = times.iter().zip(all).filter(|(time, _)| (start_us..=end_us).contains(*time));
-    let (timestamps, found): (Vec<i64>, Vec<f64>) =
-        samples.map(|(time, value)| (time.div_euclid(1_000), value)).unzip();
-    job.options.budget.take(timestamps.len())?;
-    Ok(Part::of(timestamps, found))
+    let before = to.0.len();
+    for (time, value) in samples {
+        to.0.push(time.div_euclid(1_000));
+        to.1.push(value);
+    }
+    job.options.budget.take(to.0.len() - before)?;
+    Ok(())
 }
 
 /// Rows that follow each other and have the same id.

@@ -2,6 +2,7 @@
 //! decodes is kept ([`super::part_cache`]), and row groups that were decoded before are not read.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::try_join_all;
@@ -16,7 +17,7 @@ use crate::snapshot::Snapshot;
 use crate::tables::Table;
 
 use super::columns::{Layout, OpenGroup, open};
-use super::merge::{Part, join};
+use super::merge::{Gathered, Part, Strip, join};
 use super::pages::{Expected, GroupRows, expected, wanted_rows, wanted_series};
 use super::part_cache::{GroupKey, PartCache};
 use super::pieces::{Pieces, fetch, fetch_blocking};
@@ -78,16 +79,16 @@ pub(super) async fn plan(snapshot: &Snapshot, job: &Job) -> Result<FilesPlan> {
     Ok(plan)
 }
 
-/// Adds all samples of the files planned to `parts`, which has a list for every series asked for.
+/// Adds all samples of the files planned to `gathered`.
 pub(super) async fn read(
     snapshot: &Snapshot,
     job: &Job,
     plan: FilesPlan,
-    parts: &mut [Vec<Part>],
+    gathered: &mut Gathered,
 ) -> Result<SampleStats> {
     let mut stats = plan.stats;
     for file in &plan.foreign {
-        batches::read_file(snapshot, file, job, parts).await?;
+        batches::read_file(snapshot, file, job, 0, gathered).await?;
     }
     let mut unread = Vec::new();
     for unit in plan.units {
@@ -99,7 +100,8 @@ pub(super) async fn read(
         stats.rows -= unit.rows.count();
         for (position, part) in cached {
             stats.parts_cached += 1;
-            push(parts, position, cut(&part, job)?);
+            let range = range_of(&part, job)?;
+            gathered.add_kept(position, part, range);
         }
     }
     // Units of a file follow each other.
@@ -107,7 +109,8 @@ pub(super) async fn read(
     let mut take = |read: UnitRead| {
         stats.bytes += read.bytes;
         stats.rows += read.rows_added;
-        read.parts.into_iter().for_each(|(position, part)| push(parts, position, part));
+        gathered.add_strip(read.strip);
+        read.kept.into_iter().for_each(|(position, part, range)| gathered.add_kept(position, part, range));
     };
     if unread.is_empty() {
         return Ok(stats);
@@ -167,18 +170,12 @@ fn next(line: &Mutex<Vec<Unit>>) -> Option<Unit> {
     line.lock().unwrap_or_else(PoisonError::into_inner).pop()
 }
 
-fn push(parts: &mut [Vec<Part>], position: usize, part: Part) {
-    if !part.timestamps.is_empty() {
-        parts[position].push(part);
-    }
-}
-
-/// The samples of a whole part that lie in the time asked for.
-fn cut(whole: &Part, job: &Job) -> Result<Part> {
+/// Which samples of a whole part lie in the time asked for.
+fn range_of(whole: &Part, job: &Job) -> Result<Range<usize>> {
     let first = whole.timestamps.partition_point(|time| *time < job.start_ms);
     let end = whole.timestamps.partition_point(|time| *time <= job.end_ms).max(first);
     job.options.budget.take(end - first)?;
-    Ok(Part { timestamps: whole.timestamps[first..end].to_vec(), values: whole.values[first..end].to_vec() })
+    Ok(first..end)
 }
 
 /// False where the catalog knows that the file has nothing to give.
@@ -233,8 +230,9 @@ fn add_units(
 
 /// What a row group gave.
 struct UnitRead {
-    /// With the positions of their series.
-    parts: Vec<(usize, Part)>,
+    strip: Strip,
+    /// Cuts of parts that are kept, with the positions of their series.
+    kept: Vec<(usize, Arc<Part>, Range<usize>)>,
     /// Bytes read.
     bytes: u64,
     /// Rows looked at beside those planned.
@@ -270,12 +268,16 @@ impl Reading {
         let bytes = pieces.bytes();
         let mut group = unit.decode(pieces, job)?;
         let keep = cache.as_ref().zip(unit.kept.as_ref());
-        let parts = match keep.filter(|(cache, (_, series))| cache.has_room(series.len(), group.rows_left()))
-        {
-            Some((cache, (name, series))) => read_and_keep(&unit, &mut group, cache, (*name, series), job),
-            None => group.read(usize::MAX, job).map_err(|error| error.in_file(&unit.file.key)),
-        }?;
-        Ok(UnitRead { parts, bytes, rows_added })
+        match keep.filter(|(cache, (_, series))| cache.has_room(series.len(), group.rows_left())) {
+            Some((cache, (name, series))) => {
+                let kept = read_and_keep(&unit, &mut group, cache, (*name, series), job)?;
+                Ok(UnitRead { strip: Strip::default(), kept, bytes, rows_added })
+            }
+            None => {
+                let strip = group.read(usize::MAX, job).map_err(|error| error.in_file(&unit.file.key))?;
+                Ok(UnitRead { strip, kept: Vec::new(), bytes, rows_added })
+            }
+        }
     }
 }
 
@@ -286,10 +288,10 @@ fn read_and_keep(
     cache: &PartCache,
     (name, series): (GroupKey, &[i64]),
     job: &Job,
-) -> Result<Vec<(usize, Part)>> {
+) -> Result<Vec<(usize, Arc<Part>, Range<usize>)>> {
     let found = group.read(usize::MAX, &job.of_all_time()).map_err(|error| error.in_file(&unit.file.key))?;
     let mut by_position: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
-    for (position, part) in found {
+    for (position, part) in found.into_parts() {
         by_position.entry(position).or_default().push(part);
     }
     let whole: BTreeMap<usize, Arc<Part>> =
@@ -299,7 +301,11 @@ fn read_and_keep(
         (*tsid, part.map_or_else(Arc::default, Arc::clone))
     };
     cache.insert(name, series.iter().map(of_series));
-    whole.iter().map(|(position, part)| Ok((*position, cut(part, job)?))).collect()
+    let cut = |(position, part): (usize, Arc<Part>)| {
+        let range = range_of(&part, job)?;
+        Ok((position, part, range))
+    };
+    whole.into_iter().map(cut).collect()
 }
 
 impl Unit {
@@ -374,13 +380,8 @@ impl OpenUnit {
         self.group.count_rows(first, samples, self.unit.share);
     }
 
-    /// Itself, and parts of the series before position `end` with their positions.
-    pub(super) async fn read(mut self, end: usize, job: &Job) -> Result<(OpenUnit, Vec<(usize, Part)>)> {
-        let job = job.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let parts = self.group.read(end, &job).map_err(|error| error.in_file(&self.unit.file.key))?;
-            Ok::<_, crate::error::Error>((self, parts))
-        });
-        read.await?
+    /// Samples of the series before position `end`. Computes.
+    pub(super) fn read(&mut self, end: usize, job: &Job) -> Result<Strip> {
+        self.group.read(end, job).map_err(|error| error.in_file(&self.unit.file.key))
     }
 }

@@ -1,4 +1,4 @@
-//! The samples in memory: a part a series and generation or hot block.
+//! The samples in memory: a strip a share of the series.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::snapshot::Snapshot;
 use crate::tables::Table;
 
 use super::Job;
-use super::merge::Part;
+use super::merge::Strip;
 
 /// Fewest series a thread is given, so that starting it is worth the while.
 const SERIES_PER_TASK: usize = 128;
@@ -47,20 +47,19 @@ pub(super) fn samples_a_series(generations: &[Arc<Generation>], job: &Job) -> f6
     found.map(|series| samples(&series)).sum::<f64>() / some.len() as f64
 }
 
-/// Parts of the series `tsids` in memory, with their positions in the list of those asked for. `expected`: samples,
-/// about.
+/// Samples of the series `tsids` in memory. `expected`: how many, about.
 pub(super) async fn read(
     generations: &Arc<[Arc<Generation>]>,
     job: &Job,
     tsids: &[i64],
     expected: f64,
-) -> Result<Vec<(usize, Part)>> {
+) -> Result<Vec<Strip>> {
     if generations.is_empty() {
         return Ok(Vec::new());
     }
     let parallel = job.options.parallel.max(1);
     if expected <= READ_HERE_MAX {
-        return read_share(job, generations, tsids);
+        return Ok(vec![read_share(job, generations, tsids)?]);
     }
     let share = tsids.len().div_ceil(parallel).max(SERIES_PER_TASK);
     let tasks: Vec<_> = tsids
@@ -70,35 +69,28 @@ pub(super) async fn read(
             async move { tokio::task::spawn_blocking(move || read_share(&job, &generations, &share)).await? }
         })
         .collect();
-    let found: Vec<Vec<(usize, Part)>> =
-        futures::stream::iter(tasks).buffer_unordered(parallel).try_collect().await?;
-    Ok(found.into_iter().flatten().collect())
+    futures::stream::iter(tasks).buffer_unordered(parallel).try_collect().await
 }
 
-fn read_share(job: &Job, generations: &[Arc<Generation>], tsids: &[i64]) -> Result<Vec<(usize, Part)>> {
-    let mut found = Vec::new();
+fn read_share(job: &Job, generations: &[Arc<Generation>], tsids: &[i64]) -> Result<Strip> {
+    let mut strip = Strip::default();
     for tsids in tsids.chunks(SERIES_PER_CHECK) {
         job.check()?;
         for generation in generations {
             for series in generation.metrics.series_by_ids(tsids) {
                 let position = job.wanted.position(series.tsid);
                 if let Some(position) = position.filter(|_| series.overlaps(job.start_ms, job.end_ms)) {
-                    found.push((position, part(&series, job)?));
+                    strip.add(position, |timestamps, values| {
+                        let before = timestamps.len();
+                        for (timestamp_ms, value) in series.samples(job.start_ms, job.end_ms) {
+                            timestamps.push(timestamp_ms);
+                            values.push(value);
+                        }
+                        job.options.budget.take(timestamps.len() - before)
+                    })?;
                 }
             }
         }
     }
-    Ok(found)
-}
-
-fn part(series: &Series, job: &Job) -> Result<Part> {
-    let whole = job.start_ms <= series.min_ms && series.max_ms <= job.end_ms;
-    let room = if whole { series.chunk.len() } else { 0 };
-    let (mut timestamps, mut values) = (Vec::with_capacity(room), Vec::with_capacity(room));
-    for (timestamp_ms, value) in series.samples(job.start_ms, job.end_ms) {
-        timestamps.push(timestamp_ms);
-        values.push(value);
-    }
-    job.options.budget.take(timestamps.len())?;
-    Ok(Part::of(timestamps, values))
+    Ok(strip)
 }

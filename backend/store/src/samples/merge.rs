@@ -1,5 +1,8 @@
 //! Puts the parts of a series together.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use crate::duplicates::wins;
 use crate::series_files::SeriesEntry;
 
@@ -47,18 +50,135 @@ impl Part {
     }
 }
 
-/// Every series with its samples; `parts` has a list for each of `series`.
-pub(super) fn assemble(series: &[SeriesEntry], parts: Vec<Vec<Part>>) -> Vec<SeriesSamples> {
-    let joined = parts.into_iter().map(join);
-    series
-        .iter()
-        .zip(joined)
-        .map(|(entry, part)| SeriesSamples {
-            tsid: entry.tsid,
-            timestamps: part.timestamps,
-            values: part.values,
+/// Samples of several series from one place, one series behind the other: two columns for all of them, since a
+/// column a series is more work to get and give back than its samples are to read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Strip {
+    timestamps: Vec<i64>,
+    values: Vec<f64>,
+    /// Which series, by its position among those asked for, and where its samples end.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Strip {
+    /// Ends the samples of the series at `position`, which `fill` appends; without any nothing is noted.
+    pub(super) fn add<E>(
+        &mut self,
+        position: usize,
+        fill: impl FnOnce(&mut Vec<i64>, &mut Vec<f64>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.timestamps.len();
+        let filled = fill(&mut self.timestamps, &mut self.values);
+        debug_assert!(filled.is_err() || self.timestamps.len() == self.values.len(), "columns of one length");
+        filled?;
+        if !self.timestamps[start..].is_sorted_by(|a, b| a < b) {
+            let part = Part::of(self.timestamps.split_off(start), self.values.split_off(start));
+            self.timestamps.extend(part.timestamps);
+            self.values.extend(part.values);
+        }
+        if self.timestamps.len() > start {
+            self.ends.push((position, self.timestamps.len()));
+        }
+        Ok(())
+    }
+
+    /// Adds a part.
+    pub(super) fn add_part(&mut self, position: usize, part: &Part) {
+        if !part.timestamps.is_empty() {
+            self.timestamps.extend_from_slice(&part.timestamps);
+            self.values.extend_from_slice(&part.values);
+            self.ends.push((position, self.timestamps.len()));
+        }
+    }
+
+    /// Its parts, by themselves.
+    pub(super) fn into_parts(self) -> Vec<(usize, Part)> {
+        let part = |piece: Piece<'_>| {
+            let (timestamps, values) = (piece.timestamps.to_vec(), piece.values.to_vec());
+            (piece.position, Part { timestamps, values })
+        };
+        self.pieces().map(part).collect()
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|(_, end)| *end));
+        self.ends.iter().zip(starts).map(|((position, end), start)| Piece {
+            position: *position,
+            timestamps: &self.timestamps[start..*end],
+            values: &self.values[start..*end],
         })
-        .collect()
+    }
+}
+
+/// All that was found of some series: strips, and cuts of parts that are kept.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    strips: Vec<Strip>,
+    kept: Vec<(usize, Arc<Part>, Range<usize>)>,
+}
+
+impl Gathered {
+    /// Takes a strip in.
+    pub(super) fn add_strip(&mut self, strip: Strip) {
+        if !strip.ends.is_empty() {
+            self.strips.push(strip);
+        }
+    }
+
+    /// Takes samples of a part in that others use, too.
+    pub(super) fn add_kept(&mut self, position: usize, part: Arc<Part>, range: Range<usize>) {
+        if !range.is_empty() {
+            self.kept.push((position, part, range));
+        }
+    }
+
+    /// Number of samples, repeated ones included.
+    pub(super) fn samples(&self) -> usize {
+        let strips: usize = self.strips.iter().map(|strip| strip.timestamps.len()).sum();
+        strips + self.kept.iter().map(|(_, _, range)| range.len()).sum::<usize>()
+    }
+
+    /// Every series with its samples; the first of `series` is the one at position `first`.
+    pub(super) fn assemble(&self, series: &[SeriesEntry], first: usize) -> Vec<SeriesSamples> {
+        let kept = self.kept.iter().map(|(position, part, range)| Piece {
+            position: *position,
+            timestamps: &part.timestamps[range.clone()],
+            values: &part.values[range.clone()],
+        });
+        let mut pieces: Vec<Piece<'_>> = self.strips.iter().flat_map(Strip::pieces).chain(kept).collect();
+        pieces.sort_unstable_by_key(|piece| (piece.position, piece.timestamps[0]));
+        let mut rest = pieces.as_slice();
+        let of_series = |(place, entry): (usize, &SeriesEntry)| {
+            let count = rest.iter().take_while(|piece| piece.position == first + place).count();
+            let (own, others) = rest.split_at(count);
+            rest = others;
+            let Part { timestamps, values } = put_together(own);
+            SeriesSamples { tsid: entry.tsid, timestamps, values }
+        };
+        series.iter().enumerate().map(of_series).collect()
+    }
+}
+
+/// Samples of one series from one place, by strictly increasing time; there is at least one.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    position: usize,
+    timestamps: &'a [i64],
+    values: &'a [f64],
+}
+
+/// One part of pieces in order of their first samples.
+fn put_together(pieces: &[Piece<'_>]) -> Part {
+    let total = pieces.iter().map(|piece| piece.timestamps.len()).sum();
+    let (mut timestamps, mut values) = (Vec::with_capacity(total), Vec::with_capacity(total));
+    let mut overlap = false;
+    for piece in pieces {
+        overlap |= timestamps.last().is_some_and(|last| *last >= piece.timestamps[0]);
+        timestamps.extend_from_slice(piece.timestamps);
+        values.extend_from_slice(piece.values);
+    }
+    // Only where pieces overlap is there anything to sort.
+    if overlap { Part::of(timestamps, values) } else { Part { timestamps, values } }
 }
 
 /// One part of several, whatever their order. A single one is handed on as it is.
@@ -93,6 +213,38 @@ mod tests {
     fn parts_come_together_by_time_whatever_their_order() {
         let parts = vec![part(&[(5, 5.0), (6, 6.0)]), part(&[]), part(&[(1, 1.0), (2, 2.0)])];
         assert_eq!(join(parts), part(&[(1, 1.0), (2, 2.0), (5, 5.0), (6, 6.0)]));
+    }
+
+    #[test]
+    fn strips_and_kept_parts_come_together_by_series_and_time() {
+        let entry =
+            |tsid| SeriesEntry { tsid, labels: model::Labels::default(), first_ts_us: 0, last_ts_us: 0 };
+        let mut late = Strip::default();
+        late.add_part(7, &part(&[(5, 5.0), (6, 6.0)]));
+        late.add_part(9, &part(&[]));
+        let unsorted = |timestamps: &mut Vec<i64>, values: &mut Vec<f64>| {
+            timestamps.extend([4, 3, 4]);
+            values.extend([1.0, 3.0, 2.0]);
+            Ok::<_, ()>(())
+        };
+        late.add(9, unsorted).unwrap();
+        assert_eq!(late.clone().into_parts()[1], (9, part(&[(3, 3.0), (4, 2.0)])));
+        let mut early = Strip::default();
+        early.add_part(7, &part(&[(1, 1.0), (5, 4.0)]));
+        let mut gathered = Gathered::default();
+        gathered.add_strip(late);
+        gathered.add_strip(early);
+        gathered.add_kept(9, Arc::new(part(&[(0, 9.0), (1, 1.0), (2, 2.0)])), 1..3);
+        assert_eq!(gathered.samples(), 8);
+        let series = gathered.assemble(&[entry(70), entry(80), entry(90)], 7);
+        let expected = [
+            (70, part(&[(1, 1.0), (5, 5.0), (6, 6.0)])),
+            (80, part(&[])),
+            (90, part(&[(1, 1.0), (2, 2.0), (3, 3.0), (4, 2.0)])),
+        ];
+        for (found, (tsid, Part { timestamps, values })) in series.iter().zip(expected) {
+            assert_eq!(*found, SeriesSamples { tsid, timestamps, values });
+        }
     }
 
     #[test]

@@ -8,13 +8,14 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::error::Result;
 use crate::head::generation::Generation;
 
 use super::files::{OpenUnit, Unit};
-use super::merge::{Part, assemble};
+use super::merge::{Gathered, Strip};
 use super::{Job, SampleBudget, SamplePlan, SampleStats, SeriesSamples, Wanted, batches, head};
 
 /// A reading under way.
@@ -97,18 +98,16 @@ impl SampleStream {
         let end = total.min(first + fitting.max(1));
         self.open_until(end, &job).await?;
         let end = first + self.fitting(first, end);
-        let mut parts: Vec<Vec<Part>> = Vec::new();
-        parts.resize_with(end - first, Vec::new);
+        let mut gathered = Gathered::default();
         let tsids = &self.plan.job.wanted.tsids()[first..end];
         let in_memory =
             head::read(&self.generations, &job, tsids, self.plan.in_memory * tsids.len() as f64).await?;
         let in_files = self.read_until(end, &job).await?;
-        for (position, part) in in_memory.into_iter().chain(in_files) {
-            parts[position - first].push(part);
-        }
-        read_foreign(&self.plan, first..end, &job, &mut parts).await?;
+        in_memory.into_iter().chain(in_files).for_each(|strip| gathered.add_strip(strip));
+        read_foreign(&self.plan, first..end, &job, &mut gathered).await?;
         let series = Arc::clone(&self.plan.series);
-        let series = tokio::task::spawn_blocking(move || assemble(&series[first..end], parts)).await?;
+        let assembling = tokio::task::spawn_blocking(move || gathered.assemble(&series[first..end], first));
+        let series = assembling.await?;
         self.stats.samples += series.iter().map(|series| series.timestamps.len()).sum::<usize>();
         self.next = end;
         Ok(Some(SampleSlice { range: first..end, series }))
@@ -148,20 +147,37 @@ impl SampleStream {
         samples.iter().take_while(fits).count().max(1)
     }
 
-    /// Parts of the series before position `end` that are in open row groups, with their positions.
-    async fn read_until(&mut self, end: usize, job: &Job) -> Result<Vec<(usize, Part)>> {
-        let reading: Vec<_> =
-            std::mem::take(&mut self.open).into_iter().map(|unit| unit.read(end, job)).collect();
-        let mut reading = futures::stream::iter(reading).buffer_unordered(job.options.parallel.max(1));
-        let mut parts = Vec::new();
-        while let Some((unit, found)) = reading.try_next().await? {
-            parts.extend(found);
-            if !unit.is_done() {
-                self.open.push(unit);
-            }
+    /// Samples of the series before position `end` that are in open row groups.
+    async fn read_until(&mut self, end: usize, job: &Job) -> Result<Vec<Strip>> {
+        // A thread takes every so manieth, one task each: handing over every single one takes longer than reading it.
+        let threads = job.options.parallel.clamp(1, self.open.len().max(1));
+        let mut shares: Vec<Vec<OpenUnit>> = (0..threads).map(|_| Vec::new()).collect();
+        for (number, unit) in std::mem::take(&mut self.open).into_iter().enumerate() {
+            shares[number % threads].push(unit);
         }
-        Ok(parts)
+        let reading = shares.into_iter().map(|share| {
+            let job = job.clone();
+            async move { tokio::task::spawn_blocking(move || read_share(share, end, &job)).await? }
+        });
+        let mut strips = Vec::new();
+        for (units, found) in try_join_all(reading).await? {
+            strips.extend(found);
+            self.open.extend(units);
+        }
+        Ok(strips)
     }
+}
+
+/// Reads row groups until position `end`; gives back those that have more.
+fn read_share(units: Vec<OpenUnit>, end: usize, job: &Job) -> Result<(Vec<OpenUnit>, Vec<Strip>)> {
+    let (mut open, mut strips) = (Vec::with_capacity(units.len()), Vec::with_capacity(units.len()));
+    for mut unit in units {
+        strips.push(unit.read(end, job)?);
+        if !unit.is_done() {
+            open.push(unit);
+        }
+    }
+    Ok((open, strips))
 }
 
 /// Adds what files of others have of the series in `range`; they are looked through for every slice.
@@ -169,14 +185,15 @@ async fn read_foreign(
     plan: &SamplePlan,
     range: Range<usize>,
     job: &Job,
-    parts: &mut [Vec<Part>],
+    gathered: &mut Gathered,
 ) -> Result<()> {
     if plan.files.foreign.is_empty() {
         return Ok(());
     }
+    let first = range.start;
     let job = Job { wanted: Arc::new(Wanted::new(&plan.series[range])), ..job.clone() };
     for file in &plan.files.foreign {
-        batches::read_file(&plan.snapshot, file, &job, parts).await?;
+        batches::read_file(&plan.snapshot, file, &job, first, gathered).await?;
     }
     Ok(())
 }

@@ -241,10 +241,11 @@ async fn record_batches_give_what_columns_give() {
         end_ms: start + 900_000,
         options: SampleOptions::default(),
     };
-    let mut parts = vec![Vec::new(); series.len()];
-    batches::read_file(&snapshot, &snapshot.files(Table::Metrics)[0], &job, &mut parts).await.unwrap();
+    let mut gathered = Gathered::default();
+    let file = &snapshot.files(Table::Metrics)[0];
+    batches::read_file(&snapshot, file, &job, 0, &mut gathered).await.unwrap();
     let by_batches: Vec<Vec<i64>> =
-        merge::assemble(&series, parts).into_iter().map(|series| series.timestamps).collect();
+        gathered.assemble(&series, 0).into_iter().map(|series| series.timestamps).collect();
     let by_columns = snapshot.read_samples(&series, job.start_ms, job.end_ms, &job.options).await.unwrap();
     let by_columns: Vec<Vec<i64>> = by_columns.series.into_iter().map(|series| series.timestamps).collect();
     assert_eq!(by_batches, by_columns);
