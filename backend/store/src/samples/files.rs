@@ -17,7 +17,7 @@ use crate::snapshot::Snapshot;
 use crate::tables::Table;
 
 use super::columns::{Layout, OpenGroup, open};
-use super::merge::{Gathered, Part, Strip, join};
+use super::merge::{Cut, Gathered, Part, Strip, join};
 use super::pages::{Expected, GroupRows, expected, wanted_rows, wanted_series};
 use super::part_cache::{GroupKey, PartCache};
 use super::pieces::{Pieces, fetch, fetch_blocking};
@@ -101,7 +101,7 @@ pub(super) async fn read(
         for (position, part) in cached {
             stats.parts_cached += 1;
             let range = range_of(&part, job)?;
-            gathered.add_kept(position, part, range);
+            gathered.add_kept((position, part, range));
         }
     }
     // Units of a file follow each other.
@@ -110,7 +110,7 @@ pub(super) async fn read(
         stats.bytes += read.bytes;
         stats.rows += read.rows_added;
         gathered.add_strip(read.strip);
-        read.kept.into_iter().for_each(|(position, part, range)| gathered.add_kept(position, part, range));
+        read.kept.into_iter().for_each(|cut| gathered.add_kept(cut));
     };
     if unread.is_empty() {
         return Ok(stats);
@@ -231,8 +231,8 @@ fn add_units(
 /// What a row group gave.
 struct UnitRead {
     strip: Strip,
-    /// Cuts of parts that are kept, with the positions of their series.
-    kept: Vec<(usize, Arc<Part>, Range<usize>)>,
+    /// Of parts that are kept.
+    kept: Vec<Cut>,
     /// Bytes read.
     bytes: u64,
     /// Rows looked at beside those planned.
@@ -288,7 +288,7 @@ fn read_and_keep(
     cache: &PartCache,
     (name, series): (GroupKey, &[i64]),
     job: &Job,
-) -> Result<Vec<(usize, Arc<Part>, Range<usize>)>> {
+) -> Result<Vec<Cut>> {
     let found = group.read(usize::MAX, &job.of_all_time()).map_err(|error| error.in_file(&unit.file.key))?;
     let mut by_position: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
     for (position, part) in found.into_parts() {

@@ -110,11 +110,14 @@ impl Strip {
     }
 }
 
+/// Samples of a part that is kept for others, too: the series' position, the part, which of its samples.
+pub(super) type Cut = (usize, Arc<Part>, Range<usize>);
+
 /// All that was found of some series: strips, and cuts of parts that are kept.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     strips: Vec<Strip>,
-    kept: Vec<(usize, Arc<Part>, Range<usize>)>,
+    kept: Vec<Cut>,
 }
 
 impl Gathered {
@@ -126,9 +129,9 @@ impl Gathered {
     }
 
     /// Takes samples of a part in that others use, too.
-    pub(super) fn add_kept(&mut self, position: usize, part: Arc<Part>, range: Range<usize>) {
-        if !range.is_empty() {
-            self.kept.push((position, part, range));
+    pub(super) fn add_kept(&mut self, cut: Cut) {
+        if !cut.2.is_empty() {
+            self.kept.push(cut);
         }
     }
 
@@ -234,7 +237,7 @@ mod tests {
         let mut gathered = Gathered::default();
         gathered.add_strip(late);
         gathered.add_strip(early);
-        gathered.add_kept(9, Arc::new(part(&[(0, 9.0), (1, 1.0), (2, 2.0)])), 1..3);
+        gathered.add_kept((9, Arc::new(part(&[(0, 9.0), (1, 1.0), (2, 2.0)])), 1..3));
         assert_eq!(gathered.samples(), 8);
         let series = gathered.assemble(&[entry(70), entry(80), entry(90)], 7);
         let expected = [
