@@ -126,10 +126,12 @@ def floats(base, at, dice):
 def mixed(base, at, dice):
     """Plain numbers first, histograms later, and once in between."""
     counter, samples, histograms = Counter(0), [], []
+    # Of equal values topk may take any.
+    more = dice.random()
     for i, ms in enumerate(at):
         counter.observe(dice.expovariate(1.0))
         if i < 220 or i == 300:
-            samples.append((ms, data.bits(float(i))))
+            samples.append((ms, data.bits(i + more)))
         else:
             histograms.append((ms, counter.histogram()))
     return Native(base | {"__name__": "mixed_seconds"}, samples, histograms, [])

@@ -12,7 +12,7 @@ use crate::annotations::{self, Annotations, HistogramOperation};
 use crate::error::{Result, Span};
 use crate::functions::extended::{interpolate, interpolate_histograms};
 use crate::functions::window::seconds;
-use crate::histogram::ResetHint;
+use crate::histogram::{Histogram, ResetHint};
 use crate::plan::{ResetHints, SelectorNode};
 use crate::series::StepSeries;
 use crate::source::SeriesData;
@@ -78,7 +78,8 @@ pub(super) enum Take {
     Start,
 }
 
-/// The series, with reset hints derived if that is wanted.
+/// The series, with reset hints derived if that is wanted; then custom buckets are left out, which nobody looks at, so
+/// that nothing is said about bounds that change.
 pub(super) fn with_hints(series: &[Arc<SeriesData>], hints: ResetHints) -> Cow<'_, [Arc<SeriesData>]> {
     let wanted = hints == ResetHints::Derived && series.iter().any(|data| !data.histograms.is_empty());
     if !wanted {
@@ -94,6 +95,14 @@ fn derive_hints(data: &Arc<SeriesData>) -> Arc<SeriesData> {
         if at.reset_hint == ResetHint::Unknown && !at.is_stale() && !before.is_stale() {
             let hint = if at.is_reset_after(before) { ResetHint::Reset } else { ResetHint::NotReset };
             Arc::make_mut(&mut Arc::make_mut(&mut derived).histograms[i].histogram).reset_hint = hint;
+        }
+    }
+    if derived.histograms.iter().any(|sample| sample.histogram.has_custom_buckets()) {
+        for sample in &mut Arc::make_mut(&mut derived).histograms {
+            if sample.histogram.has_custom_buckets() && !sample.histogram.is_stale() {
+                let Histogram { reset_hint, count, sum, .. } = *sample.histogram;
+                sample.histogram = Arc::new(Histogram { reset_hint, count, sum, ..Histogram::default() });
+            }
         }
     }
     derived

@@ -1,4 +1,6 @@
-//! Where buckets begin and end. Exponential bounds: Prometheus `getBoundExponential`.
+//! Where buckets begin and end. Exponential bounds: Prometheus `getBoundExponential`, to the last bit.
+
+use std::sync::LazyLock;
 
 use super::{Bucket, CUSTOM_BUCKETS_SCHEMA, Histogram};
 
@@ -28,8 +30,33 @@ pub(super) fn exponential_bound(index: i32, schema: i32) -> f64 {
     if part == 0 && power == 1024 {
         return f64::MAX;
     }
-    scaled((f64::from(part) / f64::from(per_power)).exp2(), power)
+    let fraction = match usize::try_from(part << (FINEST_SCHEMA - schema).max(0)) {
+        Ok(place) if schema <= FINEST_SCHEMA => FRACTIONS.get(place).copied(),
+        _ => None,
+    };
+    match fraction {
+        Some(fraction) => scaled(fraction, power + 1),
+        None => scaled((f64::from(part) / f64::from(per_power)).exp2(), power),
+    }
 }
+
+/// The finest schema there is in use.
+const FINEST_SCHEMA: i32 = 8;
+/// The square root of two as Go's `math.Exp2` has it, one bit below the nearest float.
+const ROOT_OF_TWO: f64 = 1.414_213_562_373_095;
+
+/// Bounds of the finest schema from 0.5 to 1. Every other is that of a schema coarser, those between are the one before
+/// times the schema's factor: so are the bounds of Prometheus's clients made (client_golang, `nativeHistogramBounds`),
+/// whose last bits differ from those of the powers of two. Bounds that differ in a bit are other buckets to whoever
+/// compares.
+static FRACTIONS: LazyLock<Vec<f64>> = LazyLock::new(|| {
+    let mut fractions = vec![0.5];
+    for schema in 1..=FINEST_SCHEMA {
+        let factor = if schema == 1 { ROOT_OF_TWO } else { f64::from(-schema).exp2().exp2() };
+        fractions = fractions.iter().flat_map(|fraction| [*fraction, fraction * factor]).collect();
+    }
+    fractions
+});
 
 /// `value` · 2^`exponent`, in two steps so that subnormal results survive.
 fn scaled(value: f64, exponent: i32) -> f64 {

@@ -42,6 +42,27 @@ fn bounds_of_buckets() {
 }
 
 #[test]
+fn bounds_are_those_of_prometheus_to_the_last_bit() {
+    for (index, schema, bound) in [
+        (-13, 1, 0.011048543456039804),
+        (1, 1, 1.414213562373095),
+        (-2, 3, 0.8408964152537144),
+        (-3, 3, 0.7711054127039704),
+        (-63, 6, 0.5054446430258502),
+        (-1, 8, 0.9972960560854698),
+        (-255, 8, 0.5013556375251013),
+        (-68, 8, 0.8318382901633681),
+    ] {
+        assert_eq!(
+            bounds::exponential_bound(index, schema).to_bits(),
+            f64::to_bits(bound),
+            "{index} of {schema}"
+        );
+    }
+    assert!(bounds::exponential_bound(-1074, 0) > 0.0 && bounds::exponential_bound(i32::MIN, 8) == 0.0);
+}
+
+#[test]
 fn sums_take_the_coarser_schema() {
     let mut sum = exponential(1, 1, &[1.0, 2.0, 3.0]);
     let combined = sum.add(&exponential(0, 1, &[10.0])).expect("compatible");

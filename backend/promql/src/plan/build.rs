@@ -9,7 +9,7 @@ use super::{
     AggregateNode, BinaryNode, InfoNode, Node, NodeKind, Plan, RangeNode, RangeSource, ResetHints,
     SelectorNode,
 };
-use crate::ast::{At, DurationExpr, Expr, ExprKind, RangeMode, Subquery, VectorSelector};
+use crate::ast::{At, BinaryOp, DurationExpr, Expr, ExprKind, RangeMode, Subquery, VectorSelector};
 use crate::error::{ParseError, Span};
 use crate::functions::{Body, FunctionDef, QueryTimeFunction};
 use crate::grid::{Grid, TimeShift};
@@ -78,7 +78,8 @@ impl Around {
             function: Some(name),
             statistics: self.statistics
                 || matches!(name, "histogram_count" | "histogram_sum" | "histogram_avg"),
-            buckets: self.buckets || matches!(name, "histogram_quantile" | "histogram_fraction"),
+            buckets: self.buckets
+                || matches!(name, "histogram_quantile" | "histogram_quantiles" | "histogram_fraction"),
         }
     }
 
@@ -140,7 +141,9 @@ impl Builder {
                 (NodeKind::Aggregate(Box::new(node)), invariant)
             }
             ExprKind::Binary(binary) => {
-                let around = Around { function: None, ..around };
+                // Trimming looks at buckets.
+                let trims = matches!(binary.op, BinaryOp::TrimUpper | BinaryOp::TrimLower);
+                let around = Around { function: None, buckets: around.buckets || trims, ..around };
                 let lhs = self.node(&binary.lhs, times, around)?;
                 let rhs = self.node(&binary.rhs, times, around)?;
                 let invariant = lhs.step_invariant && rhs.step_invariant;
