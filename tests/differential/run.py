@@ -43,6 +43,9 @@ DELIBERATE = {
     "increase(rate(native_latency_seconds[2m])[10m:1m])": "the same",
     "changes(native_": "histograms that differ in nothing but empty buckets are no change here; there they are one, and chunks decide which "
                        "empty buckets are stored",
+    "changes(started_seconds": "the same",
+    "histogram_fraction(0, 0.1, sum(rate(native_latency_seconds[5m])))": "see `counts_twice`",
+    'sum({__name__=~"native_(latency|custom)_seconds"})': "which metric a warning names depends on the order series are stored in",
     "histogram_quantile(0, native_balance)": "observations of one sign move the bound of the zero bucket; there a bucket that is stored "
                                              "empty keeps it from that",
     "histogram_quantile(0.001, native_balance)": "the same",
@@ -187,18 +190,22 @@ def histograms(entry):
     return [entry["histogram"]] if "histogram" in entry else entry.get("histograms", [])
 
 
-def counts_twice(histogram):
-    """Whether there are more observations in buckets than in all. Where histograms of different resolutions and zero buckets are
-    added, Prometheus counts those that lie between two bounds of the zero bucket there and in the bucket next to it."""
-    counts = [float(bucket[3]) for bucket in histogram["buckets"]]
-    total = float(histogram["count"])
-    return all(math.isfinite(count) for count in counts) and abs(sum(counts) - total) > 1e-9 * max(1.0, sum(map(abs, counts)))
+def counts_twice(one, other):
+    """Whether `other`, Prometheus's, has more observations in its buckets than it should. Where histograms of different resolutions
+    and zero buckets are added, Prometheus counts those that lie between two bounds of the zero bucket there and in the bucket next
+    to it. A zero bucket below zero is not listed by either, so that only the other one tells how many there should be."""
+    beyond = [sum(float(bucket[3]) for bucket in some.get("buckets", [])) - float(some["count"]) for some in (one, other)]
+    size = 1e-9 * max(1.0, sum(abs(float(bucket[3])) for bucket in other.get("buckets", [])))
+    if not all(map(math.isfinite, beyond)) or abs(beyond[0] - beyond[1]) <= size:
+        return False
+    return abs(beyond[0]) <= size or all(bucket[0] != 3 for bucket in one.get("buckets", []))
 
 
-def beyond_zero(buckets):
-    """Without the buckets that begin where the zero bucket ends, in which observations may be counted twice."""
-    zero = next((float(bucket[2]) for bucket in buckets if bucket[0] == 3), 0.0)
-    return [bucket for bucket in buckets if min(abs(float(bucket[1])), abs(float(bucket[2]))) > zero * (1 + 1e-9) or bucket[0] == 3]
+def beyond_zero(buckets, others):
+    """Without the zero bucket and what lies next to it in one of the two, where observations may be counted twice."""
+    ends = lambda buckets: [max(abs(float(bucket[1])), abs(float(bucket[2]))) for bucket in buckets]
+    inner = max(min(ends([bucket for bucket in some if bucket[0] != 3]), default=0.0) for some in (buckets, others))
+    return [bucket for bucket, end in zip(buckets, ends(buckets)) if end > inner * (1 + 1e-9)]
 
 
 def compare_histograms(one, other):
@@ -207,8 +214,8 @@ def compare_histograms(one, other):
         if not close(one[part], other[part]):
             return f"{part}: {one[part]} / {other[part]}"
     a, b = one.get("buckets", []), other.get("buckets", [])
-    if b and counts_twice(other) and not counts_twice(one):
-        a, b = beyond_zero(a), beyond_zero(b)
+    if counts_twice(one, other):
+        a, b = beyond_zero(a, b), beyond_zero(b, a)
     if len(a) != len(b):
         return f"{len(a)} / {len(b)} buckets"
     for left, right in zip(a, b):

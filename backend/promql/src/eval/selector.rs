@@ -100,8 +100,9 @@ fn derive_hints(data: &Arc<SeriesData>) -> Arc<SeriesData> {
     if derived.histograms.iter().any(|sample| sample.histogram.has_custom_buckets()) {
         for sample in &mut Arc::make_mut(&mut derived).histograms {
             if sample.histogram.has_custom_buckets() && !sample.histogram.is_stale() {
-                let Histogram { reset_hint, count, sum, .. } = *sample.histogram;
-                sample.histogram = Arc::new(Histogram { reset_hint, count, sum, ..Histogram::default() });
+                let Histogram { reset_hint, schema, count, sum, .. } = *sample.histogram;
+                sample.histogram =
+                    Arc::new(Histogram { reset_hint, schema, count, sum, ..Histogram::default() });
             }
         }
     }
