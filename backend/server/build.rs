@@ -18,7 +18,7 @@ const UI_INPUTS: [&str; 9] = [
 ];
 
 fn main() {
-    let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dashboards/ui");
+    let ui = package().join("../../dashboards/ui");
     println!("cargo:rerun-if-env-changed=ATL_UI_DIST");
     println!("cargo:rerun-if-changed=fallback-ui");
     for input in UI_INPUTS {
@@ -27,6 +27,12 @@ fn main() {
     let (dist, kind) = prebuilt().or_else(|| built_with_node(&ui)).unwrap_or_else(fallback);
     println!("cargo:rustc-env=ATL_EMBEDDED_UI={}", dist.display());
     println!("cargo:rustc-env=ATL_EMBEDDED_UI_KIND={kind}");
+}
+
+/// The folder of this crate, asked for when the script runs: a script that cargo kept may have been compiled in another
+/// checkout.
+fn package() -> PathBuf {
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default())
 }
 
 fn prebuilt() -> Option<(PathBuf, &'static str)> {
@@ -65,7 +71,7 @@ fn fallback() -> (PathBuf, &'static str) {
     warn(
         "the small fallback page is embedded; install Node 20 or later, or set ATL_UI_DIST, for the full UI",
     );
-    (Path::new(env!("CARGO_MANIFEST_DIR")).join("fallback-ui"), "fallback")
+    (package().join("fallback-ui"), "fallback")
 }
 
 fn copy_sources(from: &Path, to: &Path) -> std::io::Result<()> {
