@@ -71,7 +71,8 @@ fn counter(i: i64, samples: i64) -> SeriesData {
         ("le", ["0.1", "0.5", "1", "5", "+Inf"][usize::try_from(i % 5).unwrap_or(0)]),
         ("handler", &format!("/api/v{}", i % 10)),
     ]);
-    let timestamps = (0..samples).map(|s| s * SCRAPE_MS + (i * 37 + s * 11) % 50).collect();
+    let timestamps =
+        (0..samples).map(|s| s * SCRAPE_MS + (i * 37 + s * 11) % 50).collect::<Vec<i64>>().into();
     let values = (0..samples).map(|s| ((s + i) % 2_000 * (1 + i % 7)) as f64).collect();
     SeriesData { labels, timestamps, values, ..SeriesData::default() }
 }

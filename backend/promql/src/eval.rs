@@ -29,6 +29,7 @@ mod range;
 mod selector;
 mod shared;
 mod sort;
+mod windows;
 
 pub(crate) use answer::answer;
 

@@ -77,7 +77,7 @@ fn push_float(data: &mut SeriesData, timestamp_ms: i64, start_ms: i64, value: f6
             }
         }
         Err(i) => {
-            data.timestamps.insert(i, timestamp_ms);
+            Arc::make_mut(&mut data.timestamps).insert(i, timestamp_ms);
             data.values.insert(i, value);
             if known {
                 data.starts.insert(i, start_ms);

@@ -26,8 +26,9 @@ pub struct HistogramSample {
 pub struct SeriesData {
     /// The series, metric name included.
     pub labels: Labels,
-    /// Times of the float samples, milliseconds since the epoch.
-    pub timestamps: Vec<i64>,
+    /// Times of the float samples, milliseconds since the epoch. Series with the same times may share them; what is
+    /// computed of the times alone is then computed once.
+    pub timestamps: Arc<Vec<i64>>,
     /// Values of the float samples; stale markers included, bit-exact.
     pub values: Vec<f64>,
     /// When counting began, a time a float sample (0: not known), or empty where nothing is known.

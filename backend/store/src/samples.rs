@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! files of the days → may hold one of the metrics, the time → row groups → pages by (metric, tsid, ts)
-//!   → bytes of the pages of tsid, ts, value → runs of equal tsid → one part a series and row group
+//!   → bytes of the pages of tsid, ts, value → runs of equal tsid → rows of a series in each row group
 //! head → one part a series and generation                            → parts put together by time
 //! ```
 //!
@@ -22,6 +22,7 @@ use crate::offload::offload;
 use crate::series_files::SeriesEntry;
 use crate::snapshot::Snapshot;
 
+mod assemble;
 mod batches;
 mod columns;
 mod files;
@@ -32,9 +33,10 @@ pub(crate) mod part_cache;
 mod pieces;
 pub mod sparse;
 mod stream;
-mod values;
 mod wanted;
+mod wide;
 
+use assemble::{KnownTimes, Places};
 use merge::Gathered;
 pub use part_cache::PartCacheStats;
 pub use stream::{SampleSlice, SampleStream};
@@ -42,14 +44,16 @@ use wanted::Wanted;
 
 /// Most samples that are put together without handing them to another thread.
 const ASSEMBLED_HERE_MAX: usize = 64 << 10;
+/// Most samples that are put together by one thread.
+const ASSEMBLED_BY_ONE_MAX: usize = 512 << 10;
 
 /// Samples of one series.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SeriesSamples {
     /// Its id.
     pub tsid: i64,
-    /// Times in milliseconds since the Unix epoch, strictly increasing.
-    pub timestamps: Vec<i64>,
+    /// Times in milliseconds since the Unix epoch, strictly increasing. Series that have the same times mostly share them.
+    pub timestamps: Arc<Vec<i64>>,
     /// A value for every time; stale markers are kept bit for bit.
     pub values: Vec<f64>,
 }
@@ -201,7 +205,8 @@ impl SamplePlan {
         let SamplePlan { snapshot, job, series, files, in_memory } = self;
         let mut gathered = Gathered::default();
         if job.start_ms > job.end_ms || series.is_empty() {
-            return Ok(SamplesRead { series: gathered.assemble(&series, 0), stats: SampleStats::default() });
+            let series = assembled(&gathered, &series, &job)?;
+            return Ok(SamplesRead { series, stats: SampleStats::default() });
         }
         let generations = head::generations(&snapshot, &job);
         let expected = in_memory * series.len() as f64;
@@ -209,10 +214,17 @@ impl SamplePlan {
         in_memory.into_iter().for_each(|strip| gathered.add_strip(strip));
         let mut stats = files::read(&snapshot, &job, files, &mut gathered).await?;
         let is_short = gathered.samples() <= ASSEMBLED_HERE_MAX;
-        let series = offload(is_short, move || gathered.assemble(&series, 0)).await?;
+        let series = offload(is_short, move || assembled(&gathered, &series, &job)).await??;
         stats.samples = series.iter().map(|series| series.timestamps.len()).sum();
         Ok(SamplesRead { series, stats })
     }
+}
+
+/// The series with what was found of them.
+fn assembled(gathered: &Gathered, series: &[SeriesEntry], job: &Job) -> Result<Vec<SeriesSamples>> {
+    let threads = if gathered.samples() < ASSEMBLED_BY_ONE_MAX { 1 } else { job.options.parallel.max(1) };
+    let mut known: Vec<KnownTimes> = (0..threads).map(|_| KnownTimes::default()).collect();
+    Places { groups: &[], pieces: &gathered.pieces() }.assemble_on_threads(series, 0, job, &mut known)
 }
 
 /// One reading.

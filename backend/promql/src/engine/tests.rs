@@ -12,7 +12,7 @@ use crate::value::Cell;
 fn source(series: usize, samples: i64) -> MemorySource {
     MemorySource::from_series((0..series).map(|i| SeriesData {
         labels: Labels::from_pairs([("__name__", "m_total"), ("i", &i.to_string())]),
-        timestamps: (0..samples).map(|s| s * 15_000).collect(),
+        timestamps: Arc::new((0..samples).map(|s| s * 15_000).collect()),
         values: (0..samples).map(|s| f64::from(i32::try_from(s).expect("few samples"))).collect(),
         ..SeriesData::default()
     }))
@@ -156,7 +156,7 @@ fn what_a_query_says_twice_is_evaluated_once() {
 fn notes_are_made_wherever_their_cause_stands() {
     let source = MemorySource::from_series([SeriesData {
         labels: Labels::from_pairs([("__name__", "gauge")]),
-        timestamps: (0..240).map(|s| s * 15_000).collect(),
+        timestamps: Arc::new((0..240).map(|s| s * 15_000).collect()),
         values: vec![1.0; 240],
         ..SeriesData::default()
     }]);

@@ -1,10 +1,11 @@
 //! The last step: from series on the grid to what the user sees.
 
 use super::labels::without_metadata;
-use super::range::{Moving, RangeSeries, WindowSettings};
+use super::range::RangeSeries;
+use super::windows::{Moving, WindowSettings};
 use super::{Context, Evaluated, Evaluator, labels};
 use crate::ast::RangeMode;
-use crate::error::{Error, Result, Span};
+use crate::error::{Error, Result};
 use crate::functions::extended;
 use crate::grid::Grid;
 use crate::plan::{NodeKind, RangeNode};
@@ -72,14 +73,15 @@ impl Evaluator<'_> {
     /// The samples of a range selector or subquery that is the whole query.
     fn samples(self, range: &RangeNode) -> Result<Vec<Series>> {
         let moving = Moving { grid: self.grid, range, lookback_ms: self.context.settings.lookback_ms };
-        let settings = WindowSettings { span: Span::default(), use_starts: false, resets: &[], sums: &[] };
+        let settings = WindowSettings::default();
         let mut out = Vec::new();
         let mut held = 0;
         self.range_series(range, &mut |chunk| {
             for RangeSeries { data, drop_name } in chunk {
                 let labels = if drop_name { without_metadata(&data.labels) } else { data.labels.clone() };
                 let mut series = Series { labels, ..Series::default() };
-                moving.each_window(&data, settings, |_, window| {
+                let ends = moving.ends(&data.timestamps);
+                moving.each_window(&data, &ends, settings, |_, window| {
                     series.floats = match range.mode {
                         RangeMode::Plain => {
                             window.timestamps.iter().copied().zip(window.values.iter().copied()).collect()

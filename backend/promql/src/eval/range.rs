@@ -6,12 +6,13 @@ use std::sync::Arc;
 use model::{Labels, is_stale};
 
 use super::chunks::TakeChunk;
+use super::windows::{Ends, KnownEnds, Moving, WindowSettings};
 use super::{Evaluated, Evaluator};
 use crate::annotations::{self, Annotations};
 use crate::ast::RangeMode;
 use crate::error::{Error, Result, Span};
 use crate::functions::FunctionDef;
-use crate::functions::window::{Window, WindowFunction, counter_resets, exact_sums};
+use crate::functions::window::{Resets, WindowFunction, counter_resets, exact_sums};
 use crate::grid::Grid;
 use crate::histogram::ResetHint;
 use crate::plan::{Node, NodeKind, RangeNode, RangeSource};
@@ -30,18 +31,28 @@ pub(super) type TakeRange<'t> = dyn FnMut(Vec<RangeSeries>) -> Result<()> + 't;
 /// The same series without stale markers; shared where there are none.
 pub(super) fn without_stale(data: &Arc<SeriesData>) -> Arc<SeriesData> {
     let stale_histogram = |sample: &HistogramSample| sample.histogram.is_stale();
-    if !data.values.iter().any(|value| is_stale(*value)) && !data.histograms.iter().any(stale_histogram) {
+    if !has_stale(&data.values) && !data.histograms.iter().any(stale_histogram) {
         return Arc::clone(data);
     }
     let kept: Vec<usize> = (0..data.values.len()).filter(|i| !is_stale(data.values[*i])).collect();
     let pick = |column: &[i64]| -> Vec<i64> { kept.iter().filter_map(|i| column.get(*i)).copied().collect() };
     Arc::new(SeriesData {
         labels: data.labels.clone(),
-        timestamps: pick(&data.timestamps),
+        timestamps: Arc::new(pick(&data.timestamps)),
         values: kept.iter().map(|i| data.values[*i]).collect(),
         starts: pick(&data.starts),
         histograms: data.histograms.iter().filter(|sample| !stale_histogram(sample)).cloned().collect(),
     })
+}
+
+/// Values looked at without a branch.
+const STALE_IN_BLOCK: usize = 64;
+
+/// Whether there is a stale marker.
+fn has_stale(values: &[f64]) -> bool {
+    values
+        .chunks(STALE_IN_BLOCK)
+        .any(|block| block.iter().fold(false, |stale, value| stale | is_stale(*value)))
 }
 
 impl Evaluator<'_> {
@@ -85,35 +96,54 @@ impl Evaluator<'_> {
         let (range, mut parameters) = self.range_and_parameters(args)?;
         check_mode(function, window, range.mode)?;
         parameters.resize(2, Vec::new());
+        let span = args.first().map_or(Span::default(), |arg| arg.span);
+        let mut known = KnownEnds::default();
         self.range_series(range, &mut |series| {
-            take(self.windows(window, args, range, &parameters, &series)?)
+            take(self.windows((window, span), range, &parameters, &series, &mut known)?)
         })
     }
 
     /// A window function over some series of its range.
     fn windows(
         self,
-        window: WindowFunction,
-        args: &[Node],
+        (window, span): (WindowFunction, Span),
         range: &RangeNode,
         parameters: &[Vec<f64>],
         series: &[RangeSeries],
+        known: &mut KnownEnds,
     ) -> Result<Vec<StepSeries>> {
-        let span = args.first().map_or(Span::default(), |arg| arg.span);
         let use_starts = self.context.settings.start_timestamps;
         let type_labels = self.context.settings.type_and_unit_labels;
         let moving = Moving { grid: self.grid, range, lookback_ms: self.context.settings.lookback_ms };
         let work = self.grid.steps.saturating_mul(4);
         let (held, limit) = (self.context.held(), self.context.settings.samples_max);
-        self.map_series(series, work, |series, notes| {
+        let mut with_ends = |series: &'_ RangeSeries| {
+            known.of(&series.data.timestamps, self.grid.steps, |times| moving.ends(times))
+        };
+        let series: Vec<(&RangeSeries, Option<Ends>)> =
+            series.iter().map(|series| (series, with_ends(series))).collect();
+        self.map_series(&series, work, |(series, ends), notes| {
             let drop_name = series.drop_name || !window.keeps_name;
             let mut out = StepSeries::new(series.data.labels.clone(), drop_name);
             let values = &series.data.values;
-            let resets = if window.counts_resets { counter_resets(values) } else { Vec::new() };
+            let counted = if window.counts_resets { counter_resets(values) } else { None };
+            let resets = match &counted {
+                Some(resets) => Resets::Counted(resets),
+                None if window.counts_resets => Resets::None,
+                None => Resets::Unknown,
+            };
             let sums = if window.sums { exact_sums(values) } else { Vec::new() };
-            let settings = WindowSettings { span, use_starts, resets: &resets, sums: &sums };
+            let settings = WindowSettings { span, use_starts, resets, sums: &sums };
+            let own;
+            let ends = match ends {
+                Some(ends) => ends,
+                None => {
+                    own = moving.ends(&series.data.timestamps);
+                    &own
+                }
+            };
             let mut longest = 0;
-            moving.each_window(&series.data, settings, |step, mut view| {
+            moving.each_window(&series.data, ends, settings, |step, mut view| {
                 for (slot, values) in view.parameters.iter_mut().zip(parameters) {
                     *slot = values.get(step).copied().unwrap_or(f64::NAN);
                 }
@@ -153,10 +183,11 @@ impl Evaluator<'_> {
         let (range, _) = self.range_and_parameters(args)?;
         let mut present = vec![false; self.grid.steps];
         let moving = Moving { grid: self.grid, range, lookback_ms: self.context.settings.lookback_ms };
-        let settings = WindowSettings { span: Span::default(), use_starts: false, resets: &[], sums: &[] };
+        let settings = WindowSettings::default();
         self.range_series(range, &mut |series| {
             for series in &series {
-                moving.each_window(&series.data, settings, |step, _| {
+                let ends = moving.ends(&series.data.timestamps);
+                moving.each_window(&series.data, &ends, settings, |step, _| {
                     present[step] = true;
                     Ok(())
                 })?;
@@ -221,84 +252,10 @@ fn samples_of(series: StepSeries, grid: Grid) -> RangeSeries {
     let (steps, values): (Vec<usize>, Vec<f64>) = series.floats.iter().unzip();
     let data = SeriesData {
         labels: series.labels,
-        timestamps: steps.into_iter().map(|step| grid.time(step)).collect(),
+        timestamps: Arc::new(steps.into_iter().map(|step| grid.time(step)).collect()),
         values,
         starts: Vec::new(),
         histograms: histograms.collect(),
     };
     RangeSeries { data: Arc::new(data), drop_name: series.drop_name }
-}
-
-/// A window moving over the steps of a grid.
-pub(super) struct Moving<'a> {
-    pub(super) grid: Grid,
-    pub(super) range: &'a RangeNode,
-    pub(super) lookback_ms: i64,
-}
-
-/// What windows of one series have in common.
-#[derive(Clone, Copy)]
-pub(super) struct WindowSettings<'a> {
-    pub(super) span: Span,
-    pub(super) use_starts: bool,
-    pub(super) resets: &'a [u32],
-    pub(super) sums: &'a [f64],
-}
-
-impl Moving<'_> {
-    /// Calls `f` with every step whose window has samples.
-    pub(super) fn each_window(
-        &self,
-        data: &SeriesData,
-        settings: WindowSettings<'_>,
-        mut f: impl FnMut(usize, Window<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let mode = self.range.mode;
-        let before = if mode == RangeMode::Plain { 0 } else { self.lookback_ms };
-        let after = if mode == RangeMode::Smoothed { self.lookback_ms } else { 0 };
-        let first_end = self.range.shift.apply(self.grid.start_ms);
-        let first_start = first_end.saturating_sub(self.range.range_ms).saturating_sub(before);
-        let mut low = data.timestamps.partition_point(|t| *t <= first_start);
-        let mut high = low;
-        let mut low_histogram = data.histograms.partition_point(|sample| sample.timestamp_ms <= first_start);
-        let mut high_histogram = low_histogram;
-        for (step, time_ms) in self.grid.times().enumerate() {
-            let end_ms = self.range.shift.apply(time_ms);
-            let start_ms = end_ms.saturating_sub(self.range.range_ms);
-            let (oldest, newest) = (start_ms.saturating_sub(before), end_ms.saturating_add(after));
-            while data.timestamps.get(high).is_some_and(|t| *t <= newest) {
-                high += 1;
-            }
-            while low < high && data.timestamps[low] <= oldest {
-                low += 1;
-            }
-            while data.histograms.get(high_histogram).is_some_and(|s| s.timestamp_ms <= newest) {
-                high_histogram += 1;
-            }
-            while low_histogram < high_histogram && data.histograms[low_histogram].timestamp_ms <= oldest {
-                low_histogram += 1;
-            }
-            if low == high && low_histogram == high_histogram {
-                continue;
-            }
-            let window = Window {
-                timestamps: &data.timestamps[low..high],
-                values: &data.values[low..high],
-                starts: if settings.use_starts { data.starts.get(low..high).unwrap_or(&[]) } else { &[] },
-                resets: settings.resets.get(low..high).unwrap_or(&[]),
-                sums: settings.sums.get(low..high).unwrap_or(&[]),
-                histograms: &data.histograms[low_histogram..high_histogram],
-                use_starts: settings.use_starts,
-                time_ms,
-                start_ms,
-                end_ms,
-                mode,
-                parameters: [f64::NAN; 2],
-                metric: data.labels.name(),
-                span: settings.span,
-            };
-            f(step, window)?;
-        }
-        Ok(())
-    }
 }

@@ -4,17 +4,18 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use model::is_stale;
+use model::{is_stale, stale_nan};
 
 use super::Evaluator;
 use super::chunks::TakeChunk;
+use super::windows::{Ends, KnownEnds, ends_of};
 use crate::annotations::{self, Annotations, HistogramOperation};
 use crate::error::{Result, Span};
 use crate::functions::extended::{interpolate, interpolate_histograms};
 use crate::functions::window::seconds;
 use crate::histogram::{Histogram, ResetHint};
 use crate::plan::{ResetHints, SelectorNode};
-use crate::series::StepSeries;
+use crate::series::{Column, StepSeries};
 use crate::source::SeriesData;
 use crate::value::Cell;
 
@@ -78,6 +79,20 @@ pub(super) enum Take {
     Start,
 }
 
+/// What `take` says of the last float of each window, or the stale marker where there is none or it ends the series.
+fn latest_floats(data: &SeriesData, take: Take, ends: &[(usize, usize)]) -> Vec<f64> {
+    let last = |&(low, high): &(usize, usize)| {
+        let value = if low < high { data.values[high - 1] } else { stale_nan() };
+        match take {
+            Take::Value => value,
+            _ if is_stale(value) => value,
+            Take::Time => seconds(data.timestamps[high - 1]),
+            Take::Start => seconds(data.starts.get(high - 1).copied().unwrap_or(0)),
+        }
+    };
+    ends.iter().map(last).collect()
+}
+
 /// The series, with reset hints derived if that is wanted; then custom buckets are left out, which nobody looks at, so
 /// that nothing is said about bounds that change.
 pub(super) fn with_hints(series: &[Arc<SeriesData>], hints: ResetHints) -> Cow<'_, [Arc<SeriesData>]> {
@@ -117,19 +132,22 @@ impl Evaluator<'_> {
         span: Span,
         chunk: &mut TakeChunk<'_>,
     ) -> Result<()> {
+        let mut known = KnownEnds::default();
         self.context.each_series_chunk(selector.selection, &mut |series| {
             chunk(if selector.smoothed {
                 self.smoothed(selector, span, series)?
             } else {
-                self.latest(selector, Take::Value, series)?
+                self.latest(selector, Take::Value, series, &mut known)?
             })
         })
     }
 
     /// What `take` says of the samples of an instant selector that is not smoothed, handed to `chunk`.
     pub(super) fn select(self, selector: &SelectorNode, take: Take, chunk: &mut TakeChunk<'_>) -> Result<()> {
-        self.context
-            .each_series_chunk(selector.selection, &mut |series| chunk(self.latest(selector, take, series)?))
+        let mut known = KnownEnds::default();
+        self.context.each_series_chunk(selector.selection, &mut |series| {
+            chunk(self.latest(selector, take, series, &mut known)?)
+        })
     }
 
     fn latest(
@@ -137,12 +155,24 @@ impl Evaluator<'_> {
         selector: &SelectorNode,
         take: Take,
         series: &[Arc<SeriesData>],
+        known: &mut KnownEnds,
     ) -> Result<Vec<StepSeries>> {
         let series = with_hints(series, selector.hints);
         let lookback = self.context.settings.lookback_ms;
         let (grid, shift) = (self.grid, selector.shift);
-        self.map_series(&series, grid.steps, |data, _| {
+        let find = |times: &[i64]| {
+            let newest = grid.times().map(|time| shift.apply(time));
+            ends_of(times, newest.map(|time| (time.saturating_sub(lookback), time)))
+        };
+        let series: Vec<(&Arc<SeriesData>, Option<Ends>)> =
+            series.iter().map(|data| (data, known.of(&data.timestamps, grid.steps, find))).collect();
+        self.map_series(&series, grid.steps, |(data, ends), _| {
             let mut out = StepSeries::new(data.labels.clone(), false);
+            if data.histograms.is_empty() {
+                let ends = ends.as_ref().map_or_else(|| find(&data.timestamps), Arc::clone);
+                out.floats = Column::from_slots(0, latest_floats(data, take, &ends));
+                return Ok(Some(out));
+            }
             let mut cursor = Cursor::new(data, shift.apply(grid.start_ms));
             for (step, time) in grid.times().enumerate() {
                 let time = shift.apply(time);

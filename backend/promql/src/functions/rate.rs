@@ -64,7 +64,7 @@ fn float_change(window: &Window<'_>, kind: Kind, notes: &mut Annotations) -> Opt
 /// `change` with what was lost at counter resets.
 fn add_resets(window: &Window<'_>, mut change: f64, notes: &mut Annotations) -> f64 {
     let Window { timestamps, values, starts, resets, .. } = *window;
-    if starts.is_empty() && resets.first() == resets.last() && !resets.is_empty() {
+    if starts.is_empty() && resets.are_none() {
         return change;
     }
     let mut overlap = false;

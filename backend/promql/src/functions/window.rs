@@ -1,6 +1,8 @@
 //! What functions over ranges work on: the samples of one series within one window. One pass over a series
 //! moves the window's ends forward; the functions only see slices.
 
+use std::ops::Range;
+
 use crate::annotations::Annotations;
 use crate::ast::RangeMode;
 use crate::error::{Error, Span};
@@ -17,8 +19,8 @@ pub(crate) struct Window<'a> {
     pub(crate) values: &'a [f64],
     /// When counting began, a time a float; empty where not known.
     pub(crate) starts: &'a [i64],
-    /// How many counter resets there were up to each float; empty unless asked for.
-    pub(crate) resets: &'a [u32],
+    /// What is known of counter resets.
+    pub(crate) resets: Resets<'a>,
     /// Exact sums of all floats up to each; empty unless asked for and the floats are whole numbers.
     pub(crate) sums: &'a [f64],
     pub(crate) histograms: &'a [HistogramSample],
@@ -97,18 +99,57 @@ pub(crate) fn exact_sums(values: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// How many falls there are up to each value.
-pub(crate) fn counter_resets(values: &[f64]) -> Vec<u32> {
+/// What is known of the falls of a counter.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Resets<'a> {
+    /// They were not looked for.
+    #[default]
+    Unknown,
+    /// There is none.
+    None,
+    /// How many there are up to each float.
+    Counted(&'a [u32]),
+}
+
+impl<'a> Resets<'a> {
+    /// What is known of those of some of the floats.
+    pub(crate) fn within(self, floats: Range<usize>) -> Resets<'a> {
+        match self {
+            Resets::Counted(resets) => resets.get(floats).map_or(Resets::Unknown, Resets::Counted),
+            known => known,
+        }
+    }
+
+    /// Whether there is none after the first float.
+    pub(crate) fn are_none(self) -> bool {
+        match self {
+            Resets::Unknown => false,
+            Resets::None => true,
+            Resets::Counted(resets) => resets.first() == resets.last(),
+        }
+    }
+}
+
+/// Values compared without a branch.
+const FALLS_IN_BLOCK: usize = 64;
+
+/// How many falls there are up to each value; `None` where there is none at all.
+pub(crate) fn counter_resets(values: &[f64]) -> Option<Vec<u32>> {
+    let falls = |(before, after): (&[f64], &[f64])| {
+        before.iter().zip(after).fold(false, |falls, (before, after)| falls | (after < before))
+    };
+    let after = values.get(1..).unwrap_or(&[]);
+    if !values.chunks(FALLS_IN_BLOCK).zip(after.chunks(FALLS_IN_BLOCK)).any(falls) {
+        return None;
+    }
     let mut resets = 0;
     let mut previous = f64::NAN;
-    values
-        .iter()
-        .map(|value| {
-            resets += u32::from(*value < previous);
-            previous = *value;
-            resets
-        })
-        .collect()
+    let counted = values.iter().map(|value| {
+        resets += u32::from(*value < previous);
+        previous = *value;
+        resets
+    });
+    Some(counted.collect())
 }
 
 /// Computes one value of a window, or none.
@@ -200,6 +241,22 @@ mod tests {
         check(130, 100, false); // nonsense before
         check(50, 200, false); // start = time: not known
         check(50, 250, false); // nonsense
+    }
+
+    #[test]
+    fn resets_are_counted_where_there_are_any() {
+        assert_eq!(counter_resets(&[]), None);
+        assert_eq!(counter_resets(&[1.0, f64::NAN, 0.0, 0.0]), None);
+        for at in 1..200 {
+            let values: Vec<f64> =
+                (0..200).map(|i| f64::from(i) - if i >= at { 0.5 + 1.0 } else { 0.0 }).collect();
+            let counted = counter_resets(&values).unwrap();
+            let expected: Vec<u32> = (0..200).map(|i| u32::from(i >= at)).collect();
+            assert_eq!(counted, expected);
+            let resets = Resets::Counted(&counted);
+            let at = usize::try_from(at).unwrap();
+            assert!(resets.within(at..200).are_none() && !resets.within(at - 1..200).are_none());
+        }
     }
 
     #[test]

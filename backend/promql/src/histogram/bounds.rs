@@ -43,6 +43,7 @@ pub(super) fn exponential_bound(index: i32, schema: i32) -> f64 {
 /// The finest schema there is in use.
 const FINEST_SCHEMA: i32 = 8;
 /// The square root of two as Go's `math.Exp2` has it, one bit below the nearest float.
+#[expect(clippy::approx_constant, reason = "one float below the nearest to √2, as client_golang has it")]
 const ROOT_OF_TWO: f64 = 1.414_213_562_373_095;
 
 /// Bounds of the finest schema from 0.5 to 1. Every other is that of a schema coarser, those between are the one before

@@ -41,6 +41,7 @@ fn bounds_of_buckets() {
     check(1024, 0, f64::MAX);
 }
 
+#[expect(clippy::approx_constant, reason = "what Prometheus has is one float below")]
 #[test]
 fn bounds_are_those_of_prometheus_to_the_last_bit() {
     for (index, schema, bound) in [

@@ -95,7 +95,7 @@ fn samples(labels: Labels, values: &[SequenceValue], interval: i64, starts: &[Op
         match value {
             SequenceValue::Omitted => {}
             SequenceValue::Float(value) => {
-                out.timestamps.push(time);
+                Arc::make_mut(&mut out.timestamps).push(time);
                 out.values.push(*value);
                 if known {
                     out.starts.push(start);

@@ -17,9 +17,9 @@ use crate::error::Error;
 
 use super::Job;
 use super::merge::{Part, Strip};
-use super::pages::{GroupRows, locations};
+use super::pages::{GroupRows, is_within, locations};
 use super::pieces::Pieces;
-use super::values::Values;
+use super::wide::Wide;
 
 /// Ids looked at at once; they stay in the nearest cache.
 const IDS_AT_ONCE: usize = 8 << 10;
@@ -88,14 +88,16 @@ impl From<Error> for DecodeError {
     }
 }
 
-/// A row group with its pages in memory. Its samples are read forward, some series at a time, and nothing is
-/// decoded twice.
+/// A row group with its packed pages in memory. Its samples are read forward, some series at a time, and no page
+/// is unpacked twice.
 pub(super) struct OpenGroup {
     runs: Vec<Run>,
     /// The next of `runs`.
     next: usize,
-    times: Column<Int64Type>,
-    values: Values,
+    times: Wide,
+    values: Wide,
+    /// Whether all of its rows lie in the time asked for.
+    in_time: bool,
     /// Parts that were read before their turn, by position, the last one first.
     early: Vec<(usize, Part)>,
 }
@@ -111,9 +113,10 @@ pub(super) fn open(
     let pieces = Arc::new(pieces);
     let mut ids = Column::<Int64Type>::open(footer, rows.group, layout.tsid, &pieces)?;
     let runs = wanted_runs(&mut ids, rows, job)?;
-    let times = Column::<Int64Type>::open(footer, rows.group, layout.ts, &pieces)?;
-    let values = Values::open(footer, rows.group, layout.value, &pieces)?;
-    Ok(OpenGroup { runs, next: 0, times, values, early: Vec::new() })
+    let times = Wide::times(footer, rows.group, layout.ts, &pieces)?;
+    let values = Wide::values(footer, rows.group, layout.value, &pieces)?;
+    let in_time = is_within(footer, layout, rows.group, job);
+    Ok(OpenGroup { runs, next: 0, times, values, in_time, early: Vec::new() })
 }
 
 impl OpenGroup {
@@ -144,37 +147,107 @@ impl OpenGroup {
         }
     }
 
-    /// Reads everything now, to be given when its turn comes.
+    /// Reads everything now, to be given by [`OpenGroup::take_early`] when its turn comes.
     pub(super) fn read_early(&mut self, job: &Job) -> Result<(), DecodeError> {
-        self.early = self.read_runs(usize::MAX, job)?.into_parts();
+        self.early = self.read(job)?.into_parts();
         self.early.sort_by_key(|(position, _)| std::cmp::Reverse(*position));
         Ok(())
     }
 
-    /// Samples of the series before position `end`.
-    pub(super) fn read(&mut self, end: usize, job: &Job) -> Result<Strip, DecodeError> {
-        let mut strip = self.read_runs(end, job)?;
+    /// What was read early of the series before position `end`.
+    pub(super) fn take_early(&mut self, end: usize) -> Strip {
+        let mut strip = Strip::default();
         while let Some((position, part)) = self.early.pop_if(|(position, _)| *position < end) {
             strip.add_part(position, &part);
         }
-        Ok(strip)
+        strip
     }
 
-    fn read_runs(&mut self, end: usize, job: &Job) -> Result<Strip, DecodeError> {
-        let mut scratch = Vec::new();
-        let mut strip = Strip::default();
-        while let Some(run) = self.runs.get(self.next).filter(|run| run.position < end) {
+    /// Holds the rows of the series before position `end` ready, of those that were not passed.
+    pub(super) fn hold(&mut self, end: usize, job: &Job) -> Result<(), DecodeError> {
+        for (number, run) in self.runs[self.next..].iter().take_while(|run| run.position < end).enumerate() {
+            if number.is_multiple_of(RUNS_PER_CHECK) {
+                job.check()?;
+            }
+            self.times.hold(run.rows.clone())?;
+            self.values.hold(run.rows.clone())?;
+        }
+        Ok(())
+    }
+
+    /// Passes the series before position `end`, and lets pages go that no other needs.
+    pub(super) fn pass(&mut self, end: usize) {
+        self.next = self.first_run(end);
+        let row = self.runs.get(self.next).map_or(usize::MAX, |run| run.rows.start);
+        self.times.let_go(row);
+        self.values.let_go(row);
+    }
+
+    /// The first run of a series at position `position` or later.
+    pub(super) fn first_run(&self, position: usize) -> usize {
+        self.next + self.runs[self.next..].partition_point(|run| run.position < position)
+    }
+
+    /// Rows of run `next`, if it is one of the series at `position`; then `next` is the one after it.
+    pub(super) fn run_of(&self, position: usize, next: &mut usize) -> Option<Range<usize>> {
+        let run = self.runs.get(*next).filter(|run| run.position == position)?;
+        *next += 1;
+        Some(run.rows.clone())
+    }
+
+    /// Those of the rows of a run that lie in the time asked for; they are held.
+    pub(super) fn rows_in_time(&self, rows: Range<usize>, job: &Job) -> Range<usize> {
+        if self.in_time {
+            return rows;
+        }
+        let (start_us, end_us) = job.range_us();
+        let first = partition_point(rows.clone(), |row| self.times.time(row) < start_us);
+        first..partition_point(first..rows.end, |row| self.times.time(row) <= end_us)
+    }
+
+    /// The time of a row that is held, in milliseconds.
+    pub(super) fn time_ms(&self, row: usize) -> i64 {
+        self.times.time(row).div_euclid(1_000)
+    }
+
+    /// Times in microseconds.
+    pub(super) fn times(&self) -> &Wide {
+        &self.times
+    }
+
+    /// Values.
+    pub(super) fn values(&self) -> &Wide {
+        &self.values
+    }
+
+    /// All samples left of the series asked for.
+    pub(super) fn read(&mut self, job: &Job) -> Result<Strip, DecodeError> {
+        let (mut micros, mut strip) = (Vec::new(), Strip::default());
+        while let Some(run) = self.runs.get(self.next) {
             if self.next.is_multiple_of(RUNS_PER_CHECK) {
                 job.check()?;
             }
-            scratch.clear();
-            self.times.read(run.rows.clone(), &mut scratch)?;
+            self.times.hold(run.rows.clone())?;
+            micros.clear();
+            self.times.rows(run.rows.clone()).for_each(|rows| micros.extend(rows.times()));
             let own = &mut self.values;
-            strip.add(run.position, |times, values| read_run(run, &scratch, own, (times, values), job))?;
+            strip.add(run.position, |times, values| read_run(run, &micros, own, (times, values), job))?;
             self.next += 1;
+            let row = self.runs.get(self.next).map_or(usize::MAX, |run| run.rows.start);
+            self.times.let_go(row);
+            self.values.let_go(row);
         }
         Ok(strip)
     }
+}
+
+/// The first of `rows` that is not `before`, as [`slice::partition_point`].
+fn partition_point(mut rows: Range<usize>, before: impl Fn(usize) -> bool) -> usize {
+    while !rows.is_empty() {
+        let middle = rows.start + rows.len() / 2;
+        if before(middle) { rows.start = middle + 1 } else { rows.end = middle }
+    }
+    rows.start
 }
 
 /// Where samples go to: their times in milliseconds, and their values.
@@ -184,7 +257,7 @@ type Columns<'a> = (&'a mut Vec<i64>, &'a mut Vec<f64>);
 fn read_run(
     run: &Run,
     times: &[i64],
-    values: &mut Values,
+    values: &mut Wide,
     to: Columns<'_>,
     job: &Job,
 ) -> Result<(), DecodeError> {
@@ -199,7 +272,9 @@ fn read_run(
     }
     job.options.budget.take(end - first)?;
     to.0.extend(times[first..end].iter().map(|us| us.div_euclid(1_000)));
-    values.read(run.rows.start + first..run.rows.start + end, to.1)?;
+    let rows = run.rows.start + first..run.rows.start + end;
+    values.hold(rows.clone())?;
+    values.append_values(rows, to.1);
     Ok(())
 }
 
@@ -207,13 +282,14 @@ fn read_run(
 fn read_unsorted_run(
     run: &Run,
     times: &[i64],
-    values: &mut Values,
+    values: &mut Wide,
     to: Columns<'_>,
     job: &Job,
 ) -> Result<(), DecodeError> {
     let (start_us, end_us) = job.range_us();
     let mut all = Vec::with_capacity(times.len());
-    values.read(run.rows.clone(), &mut all)?;
+    values.hold(run.rows.clone())?;
+    values.append_values(run.rows.clone(), &mut all);
     let samples = times.iter().zip(all).filter(|(time, _)| (start_us..=end_us).contains(*time));
     let before = to.0.len();
     for (time, value) in samples {

@@ -274,7 +274,7 @@ impl Reading {
                 Ok(UnitRead { strip: Strip::default(), kept, bytes, rows_added })
             }
             None => {
-                let strip = group.read(usize::MAX, job).map_err(|error| error.in_file(&unit.file.key))?;
+                let strip = group.read(job).map_err(|error| error.in_file(&unit.file.key))?;
                 Ok(UnitRead { strip, kept: Vec::new(), bytes, rows_added })
             }
         }
@@ -289,7 +289,7 @@ fn read_and_keep(
     (name, series): (GroupKey, &[i64]),
     job: &Job,
 ) -> Result<Vec<Cut>> {
-    let found = group.read(usize::MAX, &job.of_all_time()).map_err(|error| error.in_file(&unit.file.key))?;
+    let found = group.read(&job.of_all_time()).map_err(|error| error.in_file(&unit.file.key))?;
     let mut by_position: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
     for (position, part) in found.into_parts() {
         by_position.entry(position).or_default().push(part);
@@ -354,7 +354,8 @@ impl Unit {
         let job = job.clone();
         let opened = tokio::task::spawn_blocking(move || {
             let mut group = self.decode(pieces, &job)?;
-            if !group.is_in_order() {
+            // Bounds and order of files of others are not to be relied upon.
+            if !group.is_in_order() || !self.file.is_sorted() {
                 group.read_early(&job).map_err(|error| error.in_file(&self.file.key))?;
             }
             Ok::<_, crate::error::Error>(OpenUnit { unit: self, group })
@@ -370,18 +371,28 @@ pub(super) struct OpenUnit {
 }
 
 impl OpenUnit {
-    /// Whether there is nothing left to read.
-    pub(super) fn is_done(&self) -> bool {
-        self.group.is_done()
-    }
-
     /// Adds to `samples`, which has a place for every series from `first` on, about what it has of each.
     pub(super) fn count(&self, first: usize, samples: &mut [f64]) {
         self.group.count_rows(first, samples, self.unit.share);
     }
 
-    /// Samples of the series before position `end`. Computes.
-    pub(super) fn read(&mut self, end: usize, job: &Job) -> Result<Strip> {
-        self.group.read(end, job).map_err(|error| error.in_file(&self.unit.file.key))
+    /// Holds what it has of the series before position `end` ready. Computes.
+    pub(super) fn hold(&mut self, end: usize, job: &Job) -> Result<()> {
+        self.group.hold(end, job).map_err(|error| error.in_file(&self.unit.file.key))
+    }
+
+    /// The row group, to be read from what is held.
+    pub(super) fn group(&self) -> &OpenGroup {
+        &self.group
+    }
+
+    /// The same, to be changed.
+    pub(super) fn group_mut(&mut self) -> &mut OpenGroup {
+        &mut self.group
+    }
+
+    /// About when its samples begin, in microseconds.
+    pub(super) fn starts_us(&self) -> Option<i64> {
+        self.unit.file.stats.min_ts_us
     }
 }

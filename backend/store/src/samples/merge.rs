@@ -1,12 +1,9 @@
-//! Puts the parts of a series together.
+//! Samples that are decoded already, of one series or several, from one place or several.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::duplicates::wins;
-use crate::series_files::SeriesEntry;
-
-use super::SeriesSamples;
 
 /// Samples of one series from one place, by strictly increasing time.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,7 +30,8 @@ impl Part {
     fn sort(&mut self) {
         let mut pairs: Vec<(i64, f64)> =
             self.timestamps.iter().copied().zip(self.values.iter().copied()).collect();
-        pairs.sort_unstable_by_key(|pair| pair.0);
+        // The stable sort goes by runs, of which there are few and long ones.
+        pairs.sort_by_key(|pair| pair.0);
         pairs.dedup_by(|later, kept| {
             let same = later.0 == kept.0;
             if same {
@@ -141,8 +139,8 @@ impl Gathered {
         strips + self.kept.iter().map(|(_, _, range)| range.len()).sum::<usize>()
     }
 
-    /// Every series with its samples; the first of `series` is the one at position `first`.
-    pub(super) fn assemble(&self, series: &[SeriesEntry], first: usize) -> Vec<SeriesSamples> {
+    /// What was found, by position and time.
+    pub(super) fn pieces(&self) -> Vec<Piece<'_>> {
         let kept = self.kept.iter().map(|(position, part, range)| Piece {
             position: *position,
             timestamps: &part.timestamps[range.clone()],
@@ -150,38 +148,16 @@ impl Gathered {
         });
         let mut pieces: Vec<Piece<'_>> = self.strips.iter().flat_map(Strip::pieces).chain(kept).collect();
         pieces.sort_unstable_by_key(|piece| (piece.position, piece.timestamps[0]));
-        let mut rest = pieces.as_slice();
-        let of_series = |(place, entry): (usize, &SeriesEntry)| {
-            let count = rest.iter().take_while(|piece| piece.position == first + place).count();
-            let (own, others) = rest.split_at(count);
-            rest = others;
-            let Part { timestamps, values } = put_together(own);
-            SeriesSamples { tsid: entry.tsid, timestamps, values }
-        };
-        series.iter().enumerate().map(of_series).collect()
+        pieces
     }
 }
 
 /// Samples of one series from one place, by strictly increasing time; there is at least one.
-#[derive(Clone, Copy)]
-struct Piece<'a> {
-    position: usize,
-    timestamps: &'a [i64],
-    values: &'a [f64],
-}
-
-/// One part of pieces in order of their first samples.
-fn put_together(pieces: &[Piece<'_>]) -> Part {
-    let total = pieces.iter().map(|piece| piece.timestamps.len()).sum();
-    let (mut timestamps, mut values) = (Vec::with_capacity(total), Vec::with_capacity(total));
-    let mut overlap = false;
-    for piece in pieces {
-        overlap |= timestamps.last().is_some_and(|last| *last >= piece.timestamps[0]);
-        timestamps.extend_from_slice(piece.timestamps);
-        values.extend_from_slice(piece.values);
-    }
-    // Only where pieces overlap is there anything to sort.
-    if overlap { Part::of(timestamps, values) } else { Part { timestamps, values } }
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece<'a> {
+    pub(super) position: usize,
+    pub(super) timestamps: &'a [i64],
+    pub(super) values: &'a [f64],
 }
 
 /// One part of several, whatever their order. A single one is handed on as it is.
@@ -219,9 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn strips_and_kept_parts_come_together_by_series_and_time() {
-        let entry =
-            |tsid| SeriesEntry { tsid, labels: model::Labels::default(), first_ts_us: 0, last_ts_us: 0 };
+    fn pieces_of_strips_and_kept_parts_lie_by_series_and_time() {
         let mut late = Strip::default();
         late.add_part(7, &part(&[(5, 5.0), (6, 6.0)]));
         late.add_part(9, &part(&[]));
@@ -239,15 +213,13 @@ mod tests {
         gathered.add_strip(early);
         gathered.add_kept((9, Arc::new(part(&[(0, 9.0), (1, 1.0), (2, 2.0)])), 1..3));
         assert_eq!(gathered.samples(), 8);
-        let series = gathered.assemble(&[entry(70), entry(80), entry(90)], 7);
-        let expected = [
-            (70, part(&[(1, 1.0), (5, 5.0), (6, 6.0)])),
-            (80, part(&[])),
-            (90, part(&[(1, 1.0), (2, 2.0), (3, 3.0), (4, 2.0)])),
-        ];
-        for (found, (tsid, Part { timestamps, values })) in series.iter().zip(expected) {
-            assert_eq!(*found, SeriesSamples { tsid, timestamps, values });
-        }
+        let (pieces, samples): (Vec<_>, Vec<_>) = gathered
+            .pieces()
+            .iter()
+            .map(|piece| ((piece.position, piece.timestamps[0]), piece.values.len()))
+            .unzip();
+        assert_eq!(pieces, [(7, 1), (7, 5), (9, 1), (9, 3)]);
+        assert_eq!(samples, [2, 2, 2, 2]);
     }
 
     #[test]

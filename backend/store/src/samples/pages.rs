@@ -68,6 +68,15 @@ pub(super) fn wanted_series(
     job.wanted.few_within(texts(meta, layout.metric), longs(meta, layout.tsid), max)
 }
 
+/// Whether all rows of row group `group` lie in the job's time.
+pub(super) fn is_within(footer: &ParquetMetaData, layout: Layout, group: usize, job: &Job) -> bool {
+    let (start_us, end_us) = job.range_us();
+    match longs(footer.row_group(group), layout.ts) {
+        (Some(min), Some(max)) => start_us <= min && max <= end_us,
+        _ => false,
+    }
+}
+
 fn group_may_hold(meta: &RowGroupMetaData, layout: Layout, job: &Job) -> bool {
     overlaps(longs(meta, layout.ts), job)
         && job.wanted.any_within(texts(meta, layout.metric), longs(meta, layout.tsid))

@@ -1,6 +1,6 @@
 //! Samples some series at a time. Files are sorted by (metric, tsid, ts), as the series asked for are: each row
 //! group is opened when the first of its series comes, read forward, and let go after the last, so that nothing
-//! is fetched or decoded twice however many slices a row group has a part in. Comes in: a plan; goes out: slices of
+//! is fetched or unpacked twice however many slices a row group has a part in. Comes in: a plan; goes out: slices of
 //! the series, in order, each of about as many samples as asked for.
 
 use std::collections::VecDeque;
@@ -8,14 +8,16 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::error::Result;
 use crate::head::generation::Generation;
+use crate::series_files::SeriesEntry;
 
+use super::assemble::{KnownTimes, Places, on_threads};
+use super::columns::OpenGroup;
 use super::files::{OpenUnit, Unit};
-use super::merge::{Gathered, Strip};
+use super::merge::Gathered;
 use super::{Job, SampleBudget, SamplePlan, SampleStats, SeriesSamples, Wanted, batches, head};
 
 /// A reading under way.
@@ -25,6 +27,8 @@ pub struct SampleStream {
     /// Row groups not opened yet, by the first series they may hold.
     waiting: VecDeque<Unit>,
     open: Vec<OpenUnit>,
+    /// A set a thread.
+    known: Vec<KnownTimes>,
     /// The next series.
     next: usize,
     /// Samples a series is expected to have.
@@ -70,6 +74,7 @@ impl SamplePlan {
             generations: head::generations(&self.snapshot, &self.job),
             waiting: units.into(),
             open: Vec::new(),
+            known: Vec::new(),
             next: 0,
             expected,
             slice_samples: samples.max(1),
@@ -100,14 +105,14 @@ impl SampleStream {
         let end = first + self.fitting(first, end);
         let mut gathered = Gathered::default();
         let tsids = &self.plan.job.wanted.tsids()[first..end];
-        let in_memory =
-            head::read(&self.generations, &job, tsids, self.plan.in_memory * tsids.len() as f64).await?;
-        let in_files = self.read_until(end, &job).await?;
-        in_memory.into_iter().chain(in_files).for_each(|strip| gathered.add_strip(strip));
+        let expected = self.plan.in_memory * tsids.len() as f64;
+        let in_memory = head::read(&self.generations, &job, tsids, expected).await?;
+        in_memory.into_iter().for_each(|strip| gathered.add_strip(strip));
         read_foreign(&self.plan, first..end, &job, &mut gathered).await?;
-        let series = Arc::clone(&self.plan.series);
-        let assembling = tokio::task::spawn_blocking(move || gathered.assemble(&series[first..end], first));
-        let series = assembling.await?;
+        let (units, known) = (std::mem::take(&mut self.open), std::mem::take(&mut self.known));
+        let slice = Slice { units, gathered, series: Arc::clone(&self.plan.series), range: first..end, job };
+        let (units, known, series) = tokio::task::spawn_blocking(move || slice.read(known)).await??;
+        (self.open, self.known) = (units, known);
         self.stats.samples += series.iter().map(|series| series.timestamps.len()).sum::<usize>();
         self.next = end;
         Ok(Some(SampleSlice { range: first..end, series }))
@@ -131,6 +136,8 @@ impl SampleStream {
             self.stats.bytes += bytes;
             self.open.push(unit);
         }
+        // So that what they have of a series lies in the order of time already.
+        self.open.sort_by_key(OpenUnit::starts_us);
         Ok(())
     }
 
@@ -146,38 +153,45 @@ impl SampleStream {
         };
         samples.iter().take_while(fits).count().max(1)
     }
-
-    /// Samples of the series before position `end` that are in open row groups.
-    async fn read_until(&mut self, end: usize, job: &Job) -> Result<Vec<Strip>> {
-        // A thread takes every so manieth, one task each: handing over every single one takes longer than reading it.
-        let threads = job.options.parallel.clamp(1, self.open.len().max(1));
-        let mut shares: Vec<Vec<OpenUnit>> = (0..threads).map(|_| Vec::new()).collect();
-        for (number, unit) in std::mem::take(&mut self.open).into_iter().enumerate() {
-            shares[number % threads].push(unit);
-        }
-        let reading = shares.into_iter().map(|share| {
-            let job = job.clone();
-            async move { tokio::task::spawn_blocking(move || read_share(share, end, &job)).await? }
-        });
-        let mut strips = Vec::new();
-        for (units, found) in try_join_all(reading).await? {
-            strips.extend(found);
-            self.open.extend(units);
-        }
-        Ok(strips)
-    }
 }
 
-/// Reads row groups until position `end`; gives back those that have more.
-fn read_share(units: Vec<OpenUnit>, end: usize, job: &Job) -> Result<(Vec<OpenUnit>, Vec<Strip>)> {
-    let (mut open, mut strips) = (Vec::with_capacity(units.len()), Vec::with_capacity(units.len()));
-    for mut unit in units {
-        strips.push(unit.read(end, job)?);
-        if !unit.is_done() {
-            open.push(unit);
+/// Some series, and where they are.
+struct Slice {
+    units: Vec<OpenUnit>,
+    gathered: Gathered,
+    series: Arc<[SeriesEntry]>,
+    /// Which of the series.
+    range: Range<usize>,
+    job: Job,
+}
+
+/// Row groups that have more, columns of times to know again, and series.
+type SliceRead = (Vec<OpenUnit>, Vec<KnownTimes>, Vec<SeriesSamples>);
+
+impl Slice {
+    /// Unpacks the pages, each thread those of some row groups, then puts the samples together, each thread those
+    /// of some series.
+    fn read(mut self, mut known: Vec<KnownTimes>) -> Result<SliceRead> {
+        let threads = self.job.options.parallel.max(1);
+        known.resize_with(threads, KnownTimes::default);
+        let (end, job) = (self.range.end, &self.job);
+        let share = self.units.len().div_ceil(threads).max(1);
+        let hold = |units: &mut [OpenUnit]| units.iter_mut().try_for_each(|unit| unit.hold(end, job));
+        on_threads(self.units.chunks_mut(share).map(|units| move || hold(units)))?;
+        for unit in &mut self.units {
+            self.gathered.add_strip(unit.group_mut().take_early(end));
         }
+        let groups: Vec<&OpenGroup> = self.units.iter().map(OpenUnit::group).collect();
+        let pieces = self.gathered.pieces();
+        let places = Places { groups: &groups, pieces: &pieces };
+        let series = &self.series[self.range.clone()];
+        let assembled = places.assemble_on_threads(series, self.range.start, job, &mut known)?;
+        for unit in &mut self.units {
+            unit.group_mut().pass(end);
+        }
+        self.units.retain(|unit| !unit.group().is_done());
+        Ok((self.units, known, assembled))
     }
-    Ok((open, strips))
 }
 
 /// Adds what files of others have of the series in `range`; they are looked through for every slice.

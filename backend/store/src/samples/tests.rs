@@ -193,7 +193,7 @@ async fn only_the_pages_that_matter_are_read() {
     };
     let found = read(series[..1].to_vec(), 10_000, 19_999).await;
     let times: Vec<i64> = (10..20).map(|i| start + i * 1_000).collect();
-    assert_eq!(found.series[0].timestamps, times);
+    assert_eq!(*found.series[0].timestamps, times);
     assert_eq!(found.series[0].values[0], id(101) as f64 * 1e6 + 10.0);
     assert_eq!((found.stats.row_groups, found.stats.row_groups_pruned), (1, 2));
     assert!(found.stats.bytes < size * 2 / 3, "{:?} of {size}", found.stats);
@@ -244,10 +244,11 @@ async fn record_batches_give_what_columns_give() {
     let mut gathered = Gathered::default();
     let file = &snapshot.files(Table::Metrics)[0];
     batches::read_file(&snapshot, file, &job, 0, &mut gathered).await.unwrap();
-    let by_batches: Vec<Vec<i64>> =
-        gathered.assemble(&series, 0).into_iter().map(|series| series.timestamps).collect();
+    let by_batches: Vec<Arc<Vec<i64>>> =
+        assembled(&gathered, &series, &job).unwrap().into_iter().map(|series| series.timestamps).collect();
     let by_columns = snapshot.read_samples(&series, job.start_ms, job.end_ms, &job.options).await.unwrap();
-    let by_columns: Vec<Vec<i64>> = by_columns.series.into_iter().map(|series| series.timestamps).collect();
+    let by_columns: Vec<Arc<Vec<i64>>> =
+        by_columns.series.into_iter().map(|series| series.timestamps).collect();
     assert_eq!(by_batches, by_columns);
     assert_eq!(by_columns[0].len(), 895);
 }

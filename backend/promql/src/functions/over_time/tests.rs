@@ -3,14 +3,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::ast::RangeMode;
 use crate::error::Span;
-use crate::functions::window::exact_sums;
+use crate::functions::window::{Resets, exact_sums};
 
 fn window<'a>(values: &'a [f64], sums: &'a [f64]) -> Window<'a> {
     Window {
         timestamps: &[],
         values,
         starts: &[],
-        resets: &[],
+        resets: Resets::Unknown,
         sums,
         histograms: &[],
         use_starts: false,

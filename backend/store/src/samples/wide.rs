@@ -1,0 +1,353 @@
+//! Columns of numbers of eight bytes: `ts` and `value`. Pages in the encodings this program writes are unpacked
+//! and decoded here, any row at once; columns with other encodings are left to the Parquet library, row by row.
+//!
+//! Comes in: the pages of a column, rows to be held ready, ascending; goes out: the numbers of rows that are held.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use parquet::basic::{Compression, Encoding};
+use parquet::column::page::{Page, PageReader};
+use parquet::data_type::{DoubleType, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
+
+use super::columns::Column;
+use super::pages::locations;
+use super::pieces::Pieces;
+
+/// Bytes of a number.
+const WIDTH: usize = 8;
+/// Parquet counts a page's bytes in 32 bits.
+const PAGE_BYTES_MAX: usize = i32::MAX as usize;
+
+thread_local! {
+    /// Setting one up takes longer than unpacking a small page, so that every thread keeps its own.
+    static UNPACKER: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// A column, read forward; some of its pages are held.
+pub(super) struct Wide {
+    /// Only ever used by who has the column for itself; the lock, which is never taken, says so to the compiler.
+    source: Mutex<Source>,
+    /// The first row that was not read yet.
+    next: usize,
+    pages: VecDeque<WidePage>,
+}
+
+enum Source {
+    /// Page by page, as stored.
+    Pages { reader: Box<SerializedPageReader<Pieces>>, packed: bool },
+    /// By the library.
+    Times(Box<Column<Int64Type>>),
+    /// By the library.
+    Values(Box<Column<DoubleType>>),
+}
+
+/// Rows that follow each other.
+struct WidePage {
+    first: usize,
+    rows: usize,
+    bytes: Bytes,
+    /// Whether the first bytes of all numbers stand together, then the second bytes, and so on.
+    split: bool,
+}
+
+/// Rows of one page.
+#[derive(Clone, Copy)]
+pub(super) struct WideRows<'a> {
+    page: &'a WidePage,
+    start: usize,
+    end: usize,
+}
+
+impl Wide {
+    /// Column `column` of row group `group`: times.
+    pub(super) fn times(
+        footer: &ParquetMetaData,
+        group: usize,
+        column: usize,
+        pieces: &Arc<Pieces>,
+    ) -> Result<Wide, ParquetError> {
+        // Rows of times are compared as bytes, which split ones cannot be.
+        let source = match pages(footer, group, column, pieces, &[Encoding::PLAIN])? {
+            Some(source) => source,
+            None => Source::Times(Box::new(Column::open(footer, group, column, pieces)?)),
+        };
+        Ok(Wide { source: Mutex::new(source), next: 0, pages: VecDeque::new() })
+    }
+
+    /// Column `column` of row group `group`: values.
+    pub(super) fn values(
+        footer: &ParquetMetaData,
+        group: usize,
+        column: usize,
+        pieces: &Arc<Pieces>,
+    ) -> Result<Wide, ParquetError> {
+        let known = [Encoding::PLAIN, Encoding::BYTE_STREAM_SPLIT];
+        let source = match pages(footer, group, column, pieces, &known)? {
+            Some(source) => source,
+            None => Source::Values(Box::new(Column::open(footer, group, column, pieces)?)),
+        };
+        Ok(Wide { source: Mutex::new(source), next: 0, pages: VecDeque::new() })
+    }
+
+    /// Holds `rows` ready. Rows held before stay held; others that lie before these cannot be had any more.
+    pub(super) fn hold(&mut self, rows: Range<usize>) -> Result<(), ParquetError> {
+        while self.next < rows.end {
+            let source = self.source.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let page = match source {
+                Source::Pages { reader, packed } => {
+                    match next_page(reader, self.next, rows.start, *packed)? {
+                        Next::Skipped(rows) => {
+                            self.next += rows;
+                            continue;
+                        }
+                        Next::Read(page) => page,
+                    }
+                }
+                Source::Times(column) => {
+                    let (rows, mut found) = (self.next.max(rows.start)..rows.end, Vec::new());
+                    column.read(rows.clone(), &mut found)?;
+                    WidePage::of_numbers(rows, found.into_iter().map(i64::to_le_bytes))
+                }
+                Source::Values(column) => {
+                    let (rows, mut found) = (self.next.max(rows.start)..rows.end, Vec::new());
+                    column.read(rows.clone(), &mut found)?;
+                    WidePage::of_numbers(rows, found.into_iter().map(f64::to_le_bytes))
+                }
+            };
+            self.next = page.first + page.rows;
+            self.pages.push_back(page);
+        }
+        Ok(())
+    }
+
+    /// Lets pages go all of whose rows lie before `row`.
+    pub(super) fn let_go(&mut self, row: usize) {
+        while self.pages.pop_front_if(|page| page.first + page.rows <= row).is_some() {}
+    }
+
+    /// The numbers of `rows`, which are held; page by page.
+    pub(super) fn rows(&self, rows: Range<usize>) -> impl Iterator<Item = WideRows<'_>> {
+        let first = self.pages.partition_point(|page| page.first + page.rows <= rows.start);
+        let touched = self.pages.range(first..).take_while(move |page| page.first < rows.end);
+        touched.map(move |page| {
+            let start = rows.start.max(page.first) - page.first;
+            let end = (rows.end - page.first).min(page.rows);
+            WideRows { page, start, end }
+        })
+    }
+
+    /// The time of a row that is held, if this is a column of times; 0 for one that is not held.
+    pub(super) fn time(&self, row: usize) -> i64 {
+        self.rows(row..row + 1).next().and_then(|rows| rows.times().next()).unwrap_or_default()
+    }
+
+    /// Appends the values of `rows`, which are held.
+    pub(super) fn append_values(&self, rows: Range<usize>, values: &mut Vec<f64>) {
+        self.rows(rows).for_each(|rows| rows.append_values(values));
+    }
+}
+
+impl<'a> WideRows<'a> {
+    /// The numbers as they are stored, if this is a column of times.
+    pub(super) fn bytes(self) -> &'a [[u8; WIDTH]] {
+        debug_assert!(!self.page.split, "times are not split");
+        self.page.bytes[self.start * WIDTH..self.end * WIDTH].as_chunks().0
+    }
+
+    /// The numbers, if this is a column of times.
+    pub(super) fn times(self) -> impl Iterator<Item = i64> + 'a {
+        self.bytes().iter().map(|time| i64::from_le_bytes(*time))
+    }
+
+    /// Whether the numbers are these, if this is a column of times.
+    pub(super) fn are(self, times: &[i64]) -> bool {
+        // Compiles to a comparison of memory on machines that store numbers the way Parquet does.
+        self.bytes().iter().zip(times).all(|(own, time)| *own == time.to_le_bytes())
+    }
+
+    /// Appends the numbers, if this is a column of values.
+    fn append_values(self, values: &mut Vec<f64>) {
+        if self.page.split {
+            join(&self.page.bytes, self.page.rows, self.start..self.end, values);
+        } else {
+            values.extend(self.bytes().iter().map(|value| f64::from_le_bytes(*value)));
+        }
+    }
+}
+
+/// Where to read pages from, if their encodings are among `known` and they are packed in a way known here.
+fn pages(
+    footer: &ParquetMetaData,
+    group: usize,
+    column: usize,
+    pieces: &Arc<Pieces>,
+    known: &[Encoding],
+) -> Result<Option<Source>, ParquetError> {
+    let chunk = footer.row_group(group).column(column);
+    // RLE is that of the levels, of which there are none here.
+    let is_known = |encoding| encoding == Encoding::RLE || known.contains(&encoding);
+    let packed = match chunk.compression() {
+        Compression::UNCOMPRESSED => false,
+        Compression::ZSTD(_) => true,
+        _ => return Ok(None),
+    };
+    if chunk.dictionary_page_offset().is_some() || !chunk.encodings().all(is_known) {
+        return Ok(None);
+    }
+    let rows = usize::try_from(footer.row_group(group).num_rows())?;
+    let locations = locations(footer, group, column).map(<[_]>::to_vec);
+    // The library is told that nothing is packed, so that it hands pages out as they are.
+    let as_stored = chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build()?;
+    let reader = SerializedPageReader::new(Arc::clone(pieces), &as_stored, rows, locations)?;
+    Ok(Some(Source::Pages { reader: Box::new(reader), packed }))
+}
+
+enum Next {
+    /// So many rows that nobody wants.
+    Skipped(usize),
+    Read(WidePage),
+}
+
+/// The next page, which begins with row `first`, unless all its rows lie before `wanted`.
+fn next_page(
+    reader: &mut SerializedPageReader<Pieces>,
+    first: usize,
+    wanted: usize,
+    packed: bool,
+) -> Result<Next, ParquetError> {
+    let short = || ParquetError::EOF("a column has fewer rows than its row group".to_owned());
+    let peeked = reader.peek_next_page()?.ok_or_else(short)?;
+    let rows = peeked.num_rows.or(peeked.num_levels).filter(|rows| *rows > 0).ok_or_else(short)?;
+    if first.checked_add(rows).ok_or_else(short)? <= wanted {
+        reader.skip_next_page()?;
+        return Ok(Next::Skipped(rows));
+    }
+    let page = reader.get_next_page()?.ok_or_else(short)?;
+    WidePage::of(page, first, rows, packed).map(Next::Read)
+}
+
+impl WidePage {
+    fn of(page: Page, first: usize, rows: usize, packed: bool) -> Result<WidePage, ParquetError> {
+        let (bytes, encoding, packed) = match page {
+            Page::DataPage { buf, encoding, .. } => (buf, encoding, packed),
+            Page::DataPageV2 {
+                buf,
+                encoding,
+                is_compressed,
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                ..
+            } => {
+                // Levels are never packed.
+                let levels = (def_levels_byte_len as usize).saturating_add(rep_levels_byte_len as usize);
+                (buf.slice(levels.min(buf.len())..), encoding, packed && is_compressed)
+            }
+            Page::DictionaryPage { .. } => {
+                return Err(ParquetError::General("a dictionary nobody told of".to_owned()));
+            }
+        };
+        let split = encoding == Encoding::BYTE_STREAM_SPLIT;
+        if !split && encoding != Encoding::PLAIN {
+            return Err(ParquetError::General(format!(
+                "a page in {encoding}, which its column does not name"
+            )));
+        }
+        let size = rows.checked_mul(WIDTH).filter(|size| *size <= PAGE_BYTES_MAX).ok_or_else(|| {
+            ParquetError::General(format!("a page of {rows} rows, which is more than there can be"))
+        })?;
+        let bytes = if packed { unpacked(&bytes, size)? } else { bytes };
+        if bytes.len() < size {
+            return Err(ParquetError::EOF("a page has fewer values than it says".to_owned()));
+        }
+        Ok(WidePage { first, rows, bytes, split })
+    }
+
+    fn of_numbers(rows: Range<usize>, numbers: impl Iterator<Item = [u8; WIDTH]>) -> WidePage {
+        let bytes: Vec<u8> = numbers.flatten().collect();
+        WidePage { first: rows.start, rows: rows.len(), bytes: bytes.into(), split: false }
+    }
+}
+
+/// Unpacks a page that is to have `size` bytes.
+fn unpacked(packed: &[u8], size: usize) -> Result<Bytes, ParquetError> {
+    let failed = |error: std::io::Error| ParquetError::General(format!("a page does not unpack: {error}"));
+    let mut bytes = Vec::with_capacity(size);
+    UNPACKER.with_borrow_mut(|kept| {
+        let unpacker = match kept {
+            Some(unpacker) => unpacker,
+            None => kept.insert(zstd::bulk::Decompressor::new().map_err(failed)?),
+        };
+        unpacker.decompress_to_buffer(packed, &mut bytes).map_err(failed)
+    })?;
+    Ok(bytes.into())
+}
+
+/// Appends `rows` of `count` values whose first bytes stand together, then their second bytes, and so on:
+/// Parquet's `BYTE_STREAM_SPLIT`. Eight values are eight rows of eight bytes to be transposed.
+fn join(bytes: &[u8], count: usize, rows: Range<usize>, values: &mut Vec<f64>) {
+    let streams: [&[u8]; WIDTH] =
+        std::array::from_fn(|stream| &bytes[stream * count + rows.start..stream * count + rows.end]);
+    let blocks = rows.len() / WIDTH;
+    values.reserve(rows.len());
+    for block in 0..blocks {
+        let at = block * WIDTH;
+        let mut matrix = [0_u64; WIDTH];
+        for (row, stream) in matrix.iter_mut().zip(&streams) {
+            // Always eight bytes: the array is filled from a slice of that length.
+            let mut eight = [0; WIDTH];
+            eight.copy_from_slice(&stream[at..at + WIDTH]);
+            *row = u64::from_le_bytes(eight);
+        }
+        transpose(&mut matrix);
+        values.extend_from_slice(&matrix.map(f64::from_bits));
+    }
+    let rest = blocks * WIDTH..rows.len();
+    values.extend(rest.map(|at| f64::from_le_bytes(std::array::from_fn(|stream| streams[stream][at]))));
+}
+
+/// Swaps byte `j` of row `i` with byte `i` of row `j`: halves, then quarters, then eighths (Hacker's Delight,
+/// 7-3).
+fn transpose(matrix: &mut [u64; WIDTH]) {
+    for (distance, mask) in [(4, 0xffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff_u64)] {
+        let shift = distance * 8;
+        for low in (0..WIDTH).filter(|row| row & distance == 0) {
+            let high = low + distance;
+            let differing = ((matrix[low] >> shift) ^ matrix[high]) & mask;
+            matrix[high] ^= differing;
+            matrix[low] ^= differing << shift;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_joined_to_the_values_they_were_split_from() {
+        for count in [0, 1, 7, 8, 9, 40, 101] {
+            let values: Vec<f64> = (0..count).map(|i| (i as f64 * 1.7 - 30.0).exp()).collect();
+            let mut bytes = vec![0; count * WIDTH];
+            for (i, value) in values.iter().enumerate() {
+                for (stream, byte) in value.to_le_bytes().into_iter().enumerate() {
+                    bytes[stream * count + i] = byte;
+                }
+            }
+            for start in 0..=count.min(10) {
+                for end in start..=count {
+                    let mut joined = vec![f64::INFINITY];
+                    join(&bytes, count, start..end, &mut joined);
+                    assert_eq!(joined[0], f64::INFINITY);
+                    assert_eq!(joined[1..], values[start..end]);
+                }
+            }
+        }
+    }
+}
