@@ -27,6 +27,7 @@ mod batches;
 mod columns;
 mod files;
 mod head;
+mod ids;
 mod merge;
 mod pages;
 pub(crate) mod part_cache;

@@ -30,10 +30,10 @@ pub(super) struct KnownTimes {
 
 #[derive(Debug)]
 struct Known {
-    /// Times as they were found, in whatever unit their place has.
-    found: Vec<i64>,
-    /// Number of samples from each place, and whether they are in microseconds.
+    /// Number of samples from each place, and whether they are in row groups.
     places: Vec<(usize, bool)>,
+    /// Times in row groups as they are stored there, place by place.
+    stored: Vec<u8>,
     /// In milliseconds; none where they do not increase strictly.
     times: Option<Arc<Vec<i64>>>,
 }
@@ -166,7 +166,7 @@ impl KnownTimes {
         }
         if total <= TIMES_KEPT_MAX {
             let before = self.columns.insert(key, column);
-            self.samples += total - before.map_or(0, |column| column.found.len());
+            self.samples += total - before.map_or(0, |_| total);
         }
         times
     }
@@ -174,26 +174,31 @@ impl KnownTimes {
 
 impl Known {
     fn of(found: &[(i64, Place<'_>)], total: usize) -> Known {
-        let (mut raw, mut times) = (Vec::with_capacity(total), Vec::with_capacity(total));
+        let (mut stored, mut times) = (Vec::new(), Vec::with_capacity(total));
         for (_, place) in found {
-            place.append_raw(&mut raw);
+            place.append_stored(&mut stored);
             place.append_times(&mut times);
         }
         let increasing = times.is_sorted_by(|a, b| a < b);
-        let places = found.iter().map(|(_, place)| (place.len(), place.is_micros())).collect();
-        Known { found: raw, places, times: increasing.then(|| Arc::new(times)) }
+        let places = found.iter().map(|(_, place)| (place.len(), place.is_stored())).collect();
+        Known { places, stored, times: increasing.then(|| Arc::new(times)) }
     }
 
     fn is_that_of(&self, found: &[(i64, Place<'_>)]) -> bool {
-        let places = found.iter().map(|(_, place)| (place.len(), place.is_micros()));
-        if !places.eq(self.places.iter().copied()) {
+        let places = found.iter().map(|(_, place)| (place.len(), place.is_stored()));
+        let Some(times) = self.times.as_ref().filter(|_| places.eq(self.places.iter().copied())) else {
             return false;
-        }
-        let mut rest = self.found.as_slice();
+        };
+        let (mut stored, mut times) = (self.stored.as_slice(), times.as_slice());
         found.iter().all(|(_, place)| {
-            let (own, others) = rest.split_at(place.len().min(rest.len()));
-            rest = others;
-            place.has_times(own)
+            let (own, others) = times.split_at(place.len());
+            times = others;
+            match place {
+                Place::Piece(piece) => piece.timestamps == own,
+                Place::Rows(group, rows) => {
+                    group.times().rows(rows.clone()).all(|rows| rows.are_next_of(&mut stored))
+                }
+            }
         })
     }
 }
@@ -206,7 +211,7 @@ impl Place<'_> {
         }
     }
 
-    fn is_micros(&self) -> bool {
+    fn is_stored(&self) -> bool {
         matches!(self, Place::Rows(..))
     }
 
@@ -235,28 +240,10 @@ impl Place<'_> {
         }
     }
 
-    /// Appends the times as they are.
-    fn append_raw(&self, times: &mut Vec<i64>) {
-        match self {
-            Place::Piece(piece) => times.extend_from_slice(piece.timestamps),
-            Place::Rows(group, rows) => {
-                group.times().rows(rows.clone()).for_each(|rows| times.extend(rows.times()));
-            }
-        }
-    }
-
-    /// Whether its times are `known`, of which there are as many, as they are.
-    fn has_times(&self, known: &[i64]) -> bool {
-        match self {
-            Place::Piece(piece) => piece.timestamps == known,
-            Place::Rows(group, rows) => {
-                let mut rest = known;
-                group.times().rows(rows.clone()).all(|rows| {
-                    let (own, others) = rest.split_at(rows.bytes().len().min(rest.len()));
-                    rest = others;
-                    rows.are(own)
-                })
-            }
+    /// Appends the times of a row group as they are stored.
+    fn append_stored(&self, times: &mut Vec<u8>) {
+        if let Place::Rows(group, rows) = self {
+            group.times().rows(rows.clone()).for_each(|rows| times.extend_from_slice(rows.bytes()));
         }
     }
 }

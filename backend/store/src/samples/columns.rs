@@ -8,23 +8,21 @@ use arrow::datatypes::{DataType, Schema, TimeUnit};
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::column::reader::ColumnReaderImpl;
-use parquet::data_type::{DataType as ColumnType, Int64Type};
+use parquet::data_type::DataType as ColumnType;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use crate::error::Error;
 
-use super::Job;
 use super::merge::{Part, Strip};
 use super::pages::{GroupRows, is_within, locations};
 use super::pieces::Pieces;
 use super::wide::Wide;
+use super::{Job, ids};
 
-/// Ids looked at at once; they stay in the nearest cache.
-const IDS_AT_ONCE: usize = 8 << 10;
-/// Ids compared without a branch.
-const IDS_IN_BLOCK: usize = 32;
+/// Runs of ids looked at between two looks at whether to stop.
+const IDS_PER_CHECK: usize = 4 << 10;
 /// Runs decoded between two looks at whether to stop.
 const RUNS_PER_CHECK: usize = 16;
 
@@ -111,8 +109,7 @@ pub(super) fn open(
     job: &Job,
 ) -> Result<OpenGroup, DecodeError> {
     let pieces = Arc::new(pieces);
-    let mut ids = Column::<Int64Type>::open(footer, rows.group, layout.tsid, &pieces)?;
-    let runs = wanted_runs(&mut ids, rows, job)?;
+    let runs = wanted_runs(footer, layout.tsid, rows, &pieces, job)?;
     let times = Wide::times(footer, rows.group, layout.ts, &pieces)?;
     let values = Wide::values(footer, rows.group, layout.value, &pieces)?;
     let in_time = is_within(footer, layout, rows.group, job);
@@ -309,42 +306,30 @@ struct Run {
 }
 
 /// Runs of the series asked for.
-fn wanted_runs(ids: &mut Column<Int64Type>, rows: &GroupRows, job: &Job) -> Result<Vec<Run>, DecodeError> {
+fn wanted_runs(
+    footer: &ParquetMetaData,
+    column: usize,
+    rows: &GroupRows,
+    pieces: &Arc<Pieces>,
+    job: &Job,
+) -> Result<Vec<Run>, DecodeError> {
     let mut runs: Vec<Run> = Vec::new();
-    let mut buffer = Vec::with_capacity(IDS_AT_ONCE);
-    for range in &rows.ranges {
-        let mut start = range.start;
-        while start < range.end {
+    let mut seen = 0_usize;
+    ids::each_run(footer, column, rows, pieces, |tsid, rows| {
+        seen += 1;
+        if seen.is_multiple_of(IDS_PER_CHECK) {
             job.check()?;
-            let end = range.end.min(start + IDS_AT_ONCE);
-            buffer.clear();
-            ids.read(start..end, &mut buffer)?;
-            let mut at = 0;
-            while at < buffer.len() {
-                let count = run_length(&buffer[at..]);
-                if let Some(position) = job.wanted.position(buffer[at]) {
-                    let rows = start + at..start + at + count;
-                    match runs.last_mut() {
-                        Some(last) if last.position == position && last.rows.end == rows.start => {
-                            last.rows.end = rows.end;
-                        }
-                        _ => runs.push(Run { position, rows }),
-                    }
-                }
-                at += count;
-            }
-            start = end;
         }
-    }
+        let Some(position) = job.wanted.position(tsid) else { return Ok(()) };
+        match runs.last_mut() {
+            Some(last) if last.position == position && last.rows.end == rows.start => {
+                last.rows.end = rows.end
+            }
+            _ => runs.push(Run { position, rows }),
+        }
+        Ok(())
+    })?;
     Ok(runs)
-}
-
-/// How many ids at the beginning are the same. `ids` is not empty.
-fn run_length(ids: &[i64]) -> usize {
-    let first = ids[0];
-    let same = |block: &&[i64]| block.iter().fold(0, |differing, id| differing | (id ^ first)) == 0;
-    let whole = ids.chunks_exact(IDS_IN_BLOCK).take_while(same).count() * IDS_IN_BLOCK;
-    whole + ids[whole..].iter().take_while(|id| **id == first).count()
 }
 
 /// Reads rows of one column, forward, by way of the Parquet library.

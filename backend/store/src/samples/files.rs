@@ -28,7 +28,7 @@ const FOOTERS_AT_ONCE: usize = 16;
 /// Most series of a question whose samples are kept: one for more would drive out the others' for little use.
 const KEPT_SERIES_MAX: usize = 1_024;
 /// Most series of a row group whose samples are kept.
-const KEPT_OF_GROUP_MAX: usize = 64;
+const KEPT_OF_GROUP_MAX: usize = 256;
 /// Most rows of a row group looked at for the sake of samples outside the time asked for.
 const KEPT_ROWS_MAX: usize = 512 << 10;
 

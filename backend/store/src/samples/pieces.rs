@@ -28,6 +28,12 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
+    /// All of a file.
+    #[cfg(test)]
+    pub(super) fn of_all(bytes: Bytes) -> Pieces {
+        Pieces { size: bytes.len() as u64, pieces: vec![(0, bytes)] }
+    }
+
     /// Bytes held.
     pub(super) fn bytes(&self) -> u64 {
         self.pieces.iter().map(|(_, bytes)| bytes.len() as u64).sum()

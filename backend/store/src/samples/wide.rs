@@ -23,7 +23,7 @@ use super::pieces::Pieces;
 /// Bytes of a number.
 const WIDTH: usize = 8;
 /// Parquet counts a page's bytes in 32 bits.
-const PAGE_BYTES_MAX: usize = i32::MAX as usize;
+pub(super) const PAGE_BYTES_MAX: usize = i32::MAX as usize;
 
 thread_local! {
     /// Setting one up takes longer than unpacking a small page, so that every thread keeps its own.
@@ -156,20 +156,26 @@ impl Wide {
 
 impl<'a> WideRows<'a> {
     /// The numbers as they are stored, if this is a column of times.
-    pub(super) fn bytes(self) -> &'a [[u8; WIDTH]] {
+    pub(super) fn bytes(self) -> &'a [u8] {
         debug_assert!(!self.page.split, "times are not split");
-        self.page.bytes[self.start * WIDTH..self.end * WIDTH].as_chunks().0
+        &self.page.bytes[self.start * WIDTH..self.end * WIDTH]
     }
 
     /// The numbers, if this is a column of times.
     pub(super) fn times(self) -> impl Iterator<Item = i64> + 'a {
-        self.bytes().iter().map(|time| i64::from_le_bytes(*time))
+        self.bytes().as_chunks().0.iter().map(|time| i64::from_le_bytes(*time))
     }
 
-    /// Whether the numbers are these, if this is a column of times.
-    pub(super) fn are(self, times: &[i64]) -> bool {
-        // Compiles to a comparison of memory on machines that store numbers the way Parquet does.
-        self.bytes().iter().zip(times).all(|(own, time)| *own == time.to_le_bytes())
+    /// Whether the numbers are the next of `stored`, if this is a column of times; they are taken off it then.
+    pub(super) fn are_next_of(self, stored: &mut &[u8]) -> bool {
+        let own = self.bytes();
+        match stored.split_at_checked(own.len()) {
+            Some((next, rest)) if next == own => {
+                *stored = rest;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Appends the numbers, if this is a column of values.
@@ -177,7 +183,7 @@ impl<'a> WideRows<'a> {
         if self.page.split {
             join(&self.page.bytes, self.page.rows, self.start..self.end, values);
         } else {
-            values.extend(self.bytes().iter().map(|value| f64::from_le_bytes(*value)));
+            values.extend(self.bytes().as_chunks().0.iter().map(|value| f64::from_le_bytes(*value)));
         }
     }
 }
@@ -193,20 +199,33 @@ fn pages(
     let chunk = footer.row_group(group).column(column);
     // RLE is that of the levels, of which there are none here.
     let is_known = |encoding| encoding == Encoding::RLE || known.contains(&encoding);
+    if chunk.dictionary_page_offset().is_some() || !chunk.encodings().all(is_known) {
+        return Ok(None);
+    }
+    let stored = stored_pages(footer, group, column, pieces)?;
+    Ok(stored.map(|(reader, packed)| Source::Pages { reader: Box::new(reader), packed }))
+}
+
+/// Reads the pages of a column as they are stored; also whether they are packed. None where they are in a way that is
+/// not known here.
+pub(super) fn stored_pages(
+    footer: &ParquetMetaData,
+    group: usize,
+    column: usize,
+    pieces: &Arc<Pieces>,
+) -> Result<Option<(SerializedPageReader<Pieces>, bool)>, ParquetError> {
+    let chunk = footer.row_group(group).column(column);
     let packed = match chunk.compression() {
         Compression::UNCOMPRESSED => false,
         Compression::ZSTD(_) => true,
         _ => return Ok(None),
     };
-    if chunk.dictionary_page_offset().is_some() || !chunk.encodings().all(is_known) {
-        return Ok(None);
-    }
     let rows = usize::try_from(footer.row_group(group).num_rows())?;
     let locations = locations(footer, group, column).map(<[_]>::to_vec);
     // The library is told that nothing is packed, so that it hands pages out as they are.
     let as_stored = chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build()?;
     let reader = SerializedPageReader::new(Arc::clone(pieces), &as_stored, rows, locations)?;
-    Ok(Some(Source::Pages { reader: Box::new(reader), packed }))
+    Ok(Some((reader, packed)))
 }
 
 enum Next {
@@ -276,7 +295,7 @@ impl WidePage {
 }
 
 /// Unpacks a page that is to have `size` bytes.
-fn unpacked(packed: &[u8], size: usize) -> Result<Bytes, ParquetError> {
+pub(super) fn unpacked(packed: &[u8], size: usize) -> Result<Bytes, ParquetError> {
     let failed = |error: std::io::Error| ParquetError::General(format!("a page does not unpack: {error}"));
     let mut bytes = Vec::with_capacity(size);
     UNPACKER.with_borrow_mut(|kept| {
