@@ -9,8 +9,11 @@ use crate::annotations::Annotations;
 use crate::error::{Error, Result};
 use crate::series::StepSeries;
 
-/// Series a thread takes at a time.
-const BLOCK: usize = 16;
+/// Most series a thread takes at a time.
+const BLOCK_MAX: usize = 16;
+
+/// Times a thread takes series, at least, so that all are done at about the same time.
+const BLOCKS_A_THREAD: usize = 4;
 
 /// Below this many steps of work a single thread is faster.
 const WORK_MIN: usize = 100_000;
@@ -37,7 +40,7 @@ impl Evaluator<'_> {
             }
             Ok(series)
         };
-        let threads = self.context.settings.threads.min(items.len().div_ceil(BLOCK));
+        let threads = self.context.settings.threads.min(items.len());
         let mut notes = Annotations::default();
         let mapped = if threads < 2 || items.len().saturating_mul(work) < WORK_MIN {
             let results = items.iter().filter_map(|item| run(item, &mut notes).transpose());
@@ -59,23 +62,24 @@ fn on_threads<T: Sync>(
     run: &(impl Fn(&T, &mut Annotations) -> Result<Option<StepSeries>> + Sync),
     notes: &mut Annotations,
 ) -> Result<Vec<StepSeries>> {
+    let block_len = (items.len() / (threads * BLOCKS_A_THREAD)).clamp(1, BLOCK_MAX);
     let next = AtomicUsize::new(0);
     let failure: Mutex<Option<Error>> = Mutex::new(None);
     let work = || -> (Vec<Block>, Annotations) {
         let (mut blocks, mut notes) = (Vec::new(), Annotations::default());
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let start = number.saturating_mul(BLOCK);
+            let start = number.saturating_mul(block_len);
             if start >= items.len() {
                 return (blocks, notes);
             }
-            let block = &items[start..(start + BLOCK).min(items.len())];
+            let block = &items[start..(start + block_len).min(items.len())];
             let results = block.iter().filter_map(|item| run(item, &mut notes).transpose());
             match results.collect::<Result<Vec<_>>>() {
                 Ok(series) => blocks.push((number, series)),
                 Err(error) => {
                     // The others stop at their next block.
-                    next.store(usize::MAX / BLOCK, Ordering::Relaxed);
+                    next.store(usize::MAX / BLOCK_MAX, Ordering::Relaxed);
                     *failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
                     return (blocks, notes);
                 }

@@ -115,7 +115,7 @@ impl Evaluator<'_> {
         let use_starts = self.context.settings.start_timestamps;
         let type_labels = self.context.settings.type_and_unit_labels;
         let moving = Moving { grid: self.grid, range, lookback_ms: self.context.settings.lookback_ms };
-        let work = self.grid.steps.saturating_mul(4);
+        let work = self.window_work(range, series);
         let (held, limit) = (self.context.held(), self.context.settings.samples_max);
         let mut with_ends = |series: &'_ RangeSeries| {
             known.of(&series.data.timestamps, self.grid.steps, |times| moving.ends(times))
@@ -162,6 +162,14 @@ impl Evaluator<'_> {
             }
             Ok(Some(out))
         })
+    }
+
+    /// About how many samples are looked at for a series: by some functions all of each window.
+    fn window_work(self, range: &RangeNode, series: &[RangeSeries]) -> usize {
+        let samples: usize = series.iter().map(|series| series.data.timestamps.len()).sum();
+        let windows = u64::try_from(range.range_ms / self.grid.step_ms.max(1)).unwrap_or(0).max(1);
+        let looked_at = (samples / series.len().max(1)).saturating_mul(usize::try_from(windows).unwrap_or(1));
+        looked_at.max(self.grid.steps.saturating_mul(4))
     }
 
     /// The one range argument, and the values of the scalar ones.

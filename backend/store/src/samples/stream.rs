@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{StreamExt, TryStreamExt};
 
@@ -101,7 +101,8 @@ impl SampleStream {
         let fitting = (self.slice_samples as f64 / self.expected.max(1.0)) as usize;
         let job = self.slice_job();
         let end = total.min(first + fitting.max(1));
-        self.open_until(end, &job).await?;
+        let units = self.units_until(end);
+        self.open(units, &job).await?;
         let end = first + self.fitting(first, end);
         let mut gathered = Gathered::default();
         let tsids = &self.plan.job.wanted.tsids()[first..end];
@@ -111,8 +112,13 @@ impl SampleStream {
         read_foreign(&self.plan, first..end, &job, &mut gathered).await?;
         let (units, known) = (std::mem::take(&mut self.open), std::mem::take(&mut self.known));
         let slice = Slice { units, gathered, series: Arc::clone(&self.plan.series), range: first..end, job };
-        let (units, known, series) = tokio::task::spawn_blocking(move || slice.read(known)).await??;
-        (self.open, self.known) = (units, known);
+        let reading = tokio::task::spawn_blocking(move || slice.read(known));
+        // What the next slice needs is opened meanwhile, since neither keeps all threads busy all the time.
+        let units = self.units_until(total.min(end + fitting.max(1)));
+        self.open(units, &self.slice_job()).await?;
+        let (units, known, series) = reading.await??;
+        self.known = known;
+        self.add_open(units);
         self.stats.samples += series.iter().map(|series| series.timestamps.len()).sum::<usize>();
         self.next = end;
         Ok(Some(SampleSlice { range: first..end, series }))
@@ -125,20 +131,31 @@ impl SampleStream {
         job
     }
 
-    /// Opens the row groups that may hold a series before position `end`.
-    async fn open_until(&mut self, end: usize, job: &Job) -> Result<()> {
+    /// The row groups not opened yet that may hold a series before position `end`.
+    fn units_until(&mut self, end: usize) -> Vec<Unit> {
         let count = self.waiting.partition_point(|unit| unit.first < end);
-        let units: Vec<Unit> = self.waiting.drain(..count).collect();
+        self.waiting.drain(..count).collect()
+    }
+
+    /// Opens row groups.
+    async fn open(&mut self, units: Vec<Unit>, job: &Job) -> Result<()> {
         let snapshot = &self.plan.snapshot;
         let opening: Vec<_> = units.into_iter().map(|unit| unit.open(snapshot, job)).collect();
         let mut opening = futures::stream::iter(opening).buffer_unordered(job.options.parallel.max(1));
+        let mut opened = Vec::new();
         while let Some((unit, bytes)) = opening.try_next().await? {
             self.stats.bytes += bytes;
-            self.open.push(unit);
+            opened.push(unit);
         }
+        drop(opening);
+        self.add_open(opened);
+        Ok(())
+    }
+
+    fn add_open(&mut self, units: Vec<OpenUnit>) {
+        self.open.extend(units);
         // So that what they have of a series lies in the order of time already.
         self.open.sort_by_key(OpenUnit::starts_us);
-        Ok(())
     }
 
     /// How many series from `first` on, but not from `end` on, have about as many samples as a slice is to have;
@@ -175,9 +192,12 @@ impl Slice {
         let threads = self.job.options.parallel.max(1);
         known.resize_with(threads, KnownTimes::default);
         let (end, job) = (self.range.end, &self.job);
-        let share = self.units.len().div_ceil(threads).max(1);
-        let hold = |units: &mut [OpenUnit]| units.iter_mut().try_for_each(|unit| unit.hold(end, job));
-        on_threads(self.units.chunks_mut(share).map(|units| move || hold(units)))?;
+        // Few row groups need another page at a time, so that each thread takes whichever is next.
+        let busy = threads.min(self.units.len());
+        let line = Mutex::new(self.units.iter_mut());
+        let next = || line.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let hold = || std::iter::from_fn(next).try_for_each(|unit| unit.hold(end, job));
+        on_threads((0..busy).map(|_| hold))?;
         for unit in &mut self.units {
             self.gathered.add_strip(unit.group_mut().take_early(end));
         }
