@@ -1,6 +1,7 @@
 //! The way in: parse, plan, evaluate. An [`Engine`] holds settings and nothing else; a [`PreparedQuery`] knows
 //! which series it needs before any are read.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::annotations::Annotations;
@@ -34,6 +35,12 @@ pub struct EngineOptions {
     pub parser: ParserOptions,
 }
 
+/// Threads the machine gives the process; finding it out reads files of the system, which is done once.
+fn threads() -> usize {
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 impl Default for EngineOptions {
     fn default() -> EngineOptions {
         EngineOptions {
@@ -43,7 +50,7 @@ impl Default for EngineOptions {
             delayed_name_removal: true,
             type_and_unit_labels: false,
             start_timestamps: true,
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: threads(),
             parser: ParserOptions::default(),
         }
     }

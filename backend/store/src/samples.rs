@@ -14,8 +14,8 @@
 //! [`crate::duplicates::wins`].
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Result};
 use crate::offload::offload;
@@ -72,7 +72,9 @@ pub struct SampleOptions {
 
 impl Default for SampleOptions {
     fn default() -> SampleOptions {
-        let parallel = std::thread::available_parallelism().map_or(2, usize::from);
+        // Finding it out reads files of the system.
+        static THREADS: OnceLock<usize> = OnceLock::new();
+        let parallel = *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(2, usize::from));
         SampleOptions {
             budget: Arc::new(SampleBudget::new(50_000_000)),
             parallel,
@@ -193,7 +195,8 @@ impl SamplePlan {
     pub fn samples(&self) -> usize {
         let in_files: f64 = self.files.units.iter().map(|unit| unit.samples).sum();
         let foreign: u64 = self.files.foreign.iter().map(|file| file.rows).sum();
-        (in_files + foreign as f64 + self.in_memory * self.series.len() as f64) as usize
+        let kept: usize = self.files.kept.iter().map(|(_, _, range)| range.len()).sum();
+        (in_files + kept as f64 + foreign as f64 + self.in_memory * self.series.len() as f64) as usize
     }
 
     /// The series asked for.

@@ -12,11 +12,11 @@ use crate::annotations::{self, Annotations};
 use crate::ast::RangeMode;
 use crate::error::{Error, Result, Span};
 use crate::functions::FunctionDef;
-use crate::functions::window::{Resets, WindowFunction, counter_resets, exact_sums};
+use crate::functions::window::{FloatSeries, Resets, WindowFunction, counter_resets, exact_sums};
 use crate::grid::Grid;
 use crate::histogram::ResetHint;
 use crate::plan::{Node, NodeKind, RangeNode, RangeSource};
-use crate::series::StepSeries;
+use crate::series::{Column, StepSeries};
 use crate::source::{HistogramSample, SeriesData};
 
 /// One series of a range, without stale markers.
@@ -117,6 +117,7 @@ impl Evaluator<'_> {
         let moving = Moving { grid: self.grid, range, lookback_ms: self.context.settings.lookback_ms };
         let work = self.window_work(range, series);
         let (held, limit) = (self.context.held(), self.context.settings.samples_max);
+        let windows = moving.windows();
         let mut with_ends = |series: &'_ RangeSeries| {
             known.of(&series.data.timestamps, self.grid.steps, |times| moving.ends(times))
         };
@@ -132,8 +133,6 @@ impl Evaluator<'_> {
                 None if window.counts_resets => Resets::None,
                 None => Resets::Unknown,
             };
-            let sums = if window.sums { exact_sums(values) } else { Vec::new() };
-            let settings = WindowSettings { span, use_starts, resets, sums: &sums };
             let own;
             let ends = match ends {
                 Some(ends) => ends,
@@ -142,23 +141,33 @@ impl Evaluator<'_> {
                     &own
                 }
             };
-            let mut longest = 0;
-            moving.each_window(&series.data, ends, settings, |step, mut view| {
-                for (slot, values) in view.parameters.iter_mut().zip(parameters) {
-                    *slot = values.get(step).copied().unwrap_or(f64::NAN);
-                }
-                longest = longest.max(view.timestamps.len());
-                if let Some(cell) = (window.run)(&view, notes)? {
-                    out.push(step, cell);
-                }
-                Ok(())
-            })?;
-            if window.counts_resets {
-                note_non_counter(type_labels, &out, span, notes);
-            }
             // The window counts as held as long as it is looked at.
+            let longest = ends.iter().map(|(low, high)| high - low).max().unwrap_or(0);
             if held.saturating_add(longest) > limit {
                 return Err(Error::TooManySamples);
+            }
+            let only_floats = range.mode == RangeMode::Plain
+                && series.data.histograms.is_empty()
+                && (!use_starts || series.data.starts.is_empty());
+            if let Some(of_floats) = window.of_floats.filter(|_| only_floats) {
+                let SeriesData { timestamps, values, .. } = &*series.data;
+                let series = FloatSeries { timestamps, values, resets, ends, windows: &windows };
+                out.floats = Column::from_slots(0, of_floats(&series));
+            } else {
+                let sums = if window.sums { exact_sums(values) } else { Vec::new() };
+                let settings = WindowSettings { span, use_starts, resets, sums: &sums };
+                moving.each_window(&series.data, ends, settings, |step, mut view| {
+                    for (slot, values) in view.parameters.iter_mut().zip(parameters) {
+                        *slot = values.get(step).copied().unwrap_or(f64::NAN);
+                    }
+                    if let Some(cell) = (window.run)(&view, notes)? {
+                        out.push(step, cell);
+                    }
+                    Ok(())
+                })?;
+            }
+            if window.counts_resets {
+                note_non_counter(type_labels, &out, span, notes);
             }
             Ok(Some(out))
         })

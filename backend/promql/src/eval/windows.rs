@@ -97,15 +97,20 @@ impl Moving<'_> {
         (before, if mode == RangeMode::Smoothed { self.lookback_ms } else { 0 })
     }
 
+    /// Start and end of every window, without what is looked at around it.
+    pub(super) fn windows(&self) -> Vec<(i64, i64)> {
+        let window = |time_ms| {
+            let end_ms = self.range.shift.apply(time_ms);
+            (end_ms.saturating_sub(self.range.range_ms), end_ms)
+        };
+        self.grid.times().map(window).collect()
+    }
+
     /// Where the floats at `times` begin and end that windows have.
     pub(super) fn ends(&self, times: &[i64]) -> Ends {
         let (before, after) = self.around();
-        let windows = self.grid.times().map(|time_ms| {
-            let end_ms = self.range.shift.apply(time_ms);
-            let start_ms = end_ms.saturating_sub(self.range.range_ms);
-            (start_ms.saturating_sub(before), end_ms.saturating_add(after))
-        });
-        ends_of(times, windows)
+        let windows = self.windows().into_iter();
+        ends_of(times, windows.map(|(start, end)| (start.saturating_sub(before), end.saturating_add(after))))
     }
 
     /// Calls `f` with every step whose window has samples; `ends` is what [`Moving::ends`] says of the times.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::extended;
-use super::window::{Window, count, seconds, start_overlaps, starts_anew};
+use model::stale_nan;
+
+use super::window::{FloatSeries, Window, count, seconds, start_overlaps, starts_anew};
 use crate::annotations::{self, Annotations, HistogramOperation};
 use crate::ast::RangeMode;
 use crate::error::Error;
@@ -44,6 +46,44 @@ fn change(window: &Window<'_>, kind: Kind, notes: &mut Annotations) -> Option<Ce
     }
 }
 
+/// `rate` of all windows of a series of floats.
+pub(crate) fn rates(series: &FloatSeries<'_>) -> Vec<f64> {
+    changes(series, Kind { counter: true, per_second: true })
+}
+
+/// `increase` of all windows of a series of floats.
+pub(crate) fn increases(series: &FloatSeries<'_>) -> Vec<f64> {
+    changes(series, Kind { counter: true, per_second: false })
+}
+
+/// `delta` of all windows of a series of floats.
+pub(crate) fn deltas(series: &FloatSeries<'_>) -> Vec<f64> {
+    changes(series, Kind { counter: false, per_second: false })
+}
+
+/// What [`change`] says of each window, step by step, of floats whose start is not known.
+#[inline]
+fn changes(series: &FloatSeries<'_>, kind: Kind) -> Vec<f64> {
+    let of_window = |(&(low, high), &within): (&(usize, usize), &(i64, i64))| -> Option<f64> {
+        if high - low < 2 {
+            return None;
+        }
+        let (first, last) = (series.values[low], series.values[high - 1]);
+        let mut change = last - first;
+        if kind.counter && !series.resets.within(low..high).are_none() {
+            for pair in series.values[low..high].windows(2) {
+                if pair[1] < pair[0] {
+                    change += pair[0];
+                }
+            }
+        }
+        let (first_time, last_time) = (series.timestamps[low], series.timestamps[high - 1]);
+        let edges = Edges { first_time, last_time, samples: high - low, start: None };
+        Some(change * extrapolation(within, kind, edges, share_to_zero(kind, change, first))?)
+    };
+    series.ends.iter().zip(series.windows).map(|window| of_window(window).unwrap_or(stale_nan())).collect()
+}
+
 fn float_change(window: &Window<'_>, kind: Kind, notes: &mut Annotations) -> Option<f64> {
     let (first, last) = (*window.values.first()?, *window.values.last()?);
     let mut change = last - first;
@@ -56,9 +96,15 @@ fn float_change(window: &Window<'_>, kind: Kind, notes: &mut Annotations) -> Opt
         change += first;
     }
     let edges = Edges { first_time, last_time, samples: window.values.len(), start };
-    // A counter cannot have been negative: it began no earlier than the line through it meets zero.
-    let share_to_zero = (kind.counter && change > 0.0 && first >= 0.0).then(|| first / change);
-    Some(change * extrapolation(window, kind, edges, share_to_zero)?)
+    let within = (window.start_ms, window.end_ms);
+    Some(change * extrapolation(within, kind, edges, share_to_zero(kind, change, first))?)
+}
+
+/// The value of the first sample over the change, for counters: one cannot have been negative, and began no earlier
+/// than the line through it meets zero.
+#[inline]
+fn share_to_zero(kind: Kind, change: f64, first: f64) -> Option<f64> {
+    (kind.counter && change > 0.0 && first >= 0.0).then(|| first / change)
 }
 
 /// `change` with what was lost at counter resets.
@@ -102,7 +148,13 @@ struct Edges {
 /// The factor from the change between samples to that over the window. Samples are taken to go on to an end of
 /// the window if that is no further away than 1.1 times their average distance, else half that distance.
 /// `share_to_zero`: value of the first sample over the change. `None` where one sample is all there is.
-fn extrapolation(window: &Window<'_>, kind: Kind, edges: Edges, share_to_zero: Option<f64>) -> Option<f64> {
+#[inline]
+fn extrapolation(
+    (start_ms, end_ms): (i64, i64),
+    kind: Kind,
+    edges: Edges,
+    share_to_zero: Option<f64>,
+) -> Option<f64> {
     let sampled = seconds(edges.last_time - edges.first_time);
     let gaps = count(edges.samples - 1);
     let average = if edges.samples > 1 { sampled / gaps } else { 0.0 };
@@ -111,7 +163,7 @@ fn extrapolation(window: &Window<'_>, kind: Kind, edges: Edges, share_to_zero: O
         Some(start) => (seconds(edges.last_time - start), 0.0),
         None if edges.samples == 1 => return None,
         None => {
-            let mut to_start = seconds(edges.first_time - window.start_ms);
+            let mut to_start = seconds(edges.first_time - start_ms);
             if to_start >= threshold {
                 to_start = average / 2.0;
             }
@@ -119,13 +171,13 @@ fn extrapolation(window: &Window<'_>, kind: Kind, edges: Edges, share_to_zero: O
             (sampled, if to_zero < to_start { to_zero } else { to_start })
         }
     };
-    let mut to_end = seconds(window.end_ms - edges.last_time);
+    let mut to_end = seconds(end_ms - edges.last_time);
     if to_end >= threshold {
         to_end = average / 2.0;
     }
     let mut factor = if interval == 0.0 { 1.0 } else { (interval + to_start + to_end) / interval };
     if kind.per_second {
-        factor /= window.seconds();
+        factor /= seconds(end_ms - start_ms);
     }
     Some(factor)
 }
@@ -148,10 +200,8 @@ fn histogram_change(window: &Window<'_>, kind: Kind, notes: &mut Annotations) ->
     let edges =
         Edges { first_time: first.timestamp_ms, last_time: last.timestamp_ms, samples: samples.len(), start };
     let mut change = change?;
-    let of_first = first.histogram.count;
-    let share_to_zero =
-        (kind.counter && change.count > 0.0 && of_first >= 0.0).then(|| of_first / change.count);
-    change.multiply(extrapolation(window, kind, edges, share_to_zero)?);
+    let share_to_zero = share_to_zero(kind, change.count, first.histogram.count);
+    change.multiply(extrapolation((window.start_ms, window.end_ms), kind, edges, share_to_zero)?);
     change.reset_hint = ResetHint::Gauge;
     change.compact();
     Some(Cell::Histogram(Arc::new(change)))

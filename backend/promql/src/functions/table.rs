@@ -106,7 +106,7 @@ static FUNCTIONS: &[FunctionDef] = &[
     date("day_of_year", |date| f64::from(date.day_of_year)),
     date("days_in_month", |date| f64::from(date.days_in_month)),
     math("deg", |value| value * 180.0 / PI),
-    window("delta", WindowFunction::new(rate::delta).anchored().smoothed()),
+    window("delta", WindowFunction::new(rate::delta).of_floats(rate::deltas).anchored().smoothed()),
     window("deriv", WindowFunction::new(regression::deriv)),
     experimental(
         window("double_exponential_smoothing", WindowFunction::new(regression::double_exponential_smoothing))
@@ -129,7 +129,14 @@ static FUNCTIONS: &[FunctionDef] = &[
     statistic("histogram_sum", |histogram| histogram.sum),
     date("hour", |date| f64::from(date.hour)),
     window("idelta", WindowFunction::new(instant_rate::idelta)),
-    window("increase", WindowFunction::new(rate::increase).anchored().smoothed().counting_resets()),
+    window(
+        "increase",
+        WindowFunction::new(rate::increase)
+            .of_floats(rate::increases)
+            .anchored()
+            .smoothed()
+            .counting_resets(),
+    ),
     experimental(function("info", &[Vector, Vector], Vector, Body::Info).variadic(Variadic::Optional(1))),
     window("irate", WindowFunction::new(instant_rate::irate)),
     function("label_join", &[Vector, String, String, String], Vector, Body::LabelJoin)
@@ -152,7 +159,10 @@ static FUNCTIONS: &[FunctionDef] = &[
     window("quantile_over_time", WindowFunction::new(quantile::over_time)).args(&[Scalar, Matrix]),
     math("rad", |value| value * PI / 180.0),
     query_time("range", QueryTimeFunction::Range),
-    window("rate", WindowFunction::new(rate::rate).anchored().smoothed().counting_resets()),
+    window(
+        "rate",
+        WindowFunction::new(rate::rate).of_floats(rate::rates).anchored().smoothed().counting_resets(),
+    ),
     window("resets", WindowFunction::new(changes::resets).anchored()),
     function("round", &[Vector, Scalar], Vector, Body::Round).variadic(Variadic::Optional(1)),
     function("scalar", &[Vector], Scalar, Body::Scalar),

@@ -155,6 +155,21 @@ pub(crate) fn counter_resets(values: &[f64]) -> Option<Vec<u32>> {
 /// Computes one value of a window, or none.
 pub(crate) type WindowFn = fn(&Window<'_>, &mut Annotations) -> Result<Option<Cell>, Error>;
 
+/// The floats of a series and where its windows lie, one a step. Nothing is known of when counting began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FloatSeries<'a> {
+    pub(crate) timestamps: &'a [i64],
+    pub(crate) values: &'a [f64],
+    pub(crate) resets: Resets<'a>,
+    /// The first float of each window, and one past the last.
+    pub(crate) ends: &'a [(usize, usize)],
+    /// Start and end of each window in milliseconds.
+    pub(crate) windows: &'a [(i64, i64)],
+}
+
+/// Computes what a [`WindowFn`] says of every window of a series of floats; a stale marker stands for nothing.
+pub(crate) type FloatsFn = fn(&FloatSeries<'_>) -> Vec<f64>;
+
 /// A function over windows with what the evaluator needs to know of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WindowFunction {
@@ -167,6 +182,8 @@ pub(crate) struct WindowFunction {
     pub(crate) counts_resets: bool,
     /// True if [`Window::sums`] is wanted.
     pub(crate) sums: bool,
+    /// The same for all windows of a series at once, which is faster.
+    pub(crate) of_floats: Option<FloatsFn>,
 }
 
 impl WindowFunction {
@@ -178,7 +195,13 @@ impl WindowFunction {
             smoothed: false,
             counts_resets: false,
             sums: false,
+            of_floats: None,
         }
+    }
+
+    pub(crate) const fn of_floats(mut self, run: FloatsFn) -> WindowFunction {
+        self.of_floats = Some(run);
+        self
     }
 
     pub(crate) const fn keeping_name(mut self) -> WindowFunction {

@@ -42,7 +42,7 @@ impl Layout {
         let leaves = footer.parquet_schema();
         let leaf = |name: &str, fits: fn(&DataType) -> bool, fitting: parquet::basic::Type| {
             let field = schema.field_with_name(name).ok()?;
-            let column = (0..leaves.num_columns()).find(|i| leaves.column(*i).path().string() == name)?;
+            let column = (0..leaves.num_columns()).find(|i| leaves.column(*i).path().parts() == [name])?;
             let descriptor = leaves.column(column);
             let plain = descriptor.max_def_level() == 0 && descriptor.max_rep_level() == 0;
             (plain && fits(field.data_type()) && descriptor.physical_type() == fitting).then_some(column)

@@ -18,7 +18,7 @@ use crate::tables::Table;
 
 use super::columns::{Layout, OpenGroup, open};
 use super::merge::{Cut, Gathered, Part, Strip, join};
-use super::pages::{Expected, GroupRows, expected, wanted_rows, wanted_series};
+use super::pages::{Expected, GroupRows, expected, group_may_hold, wanted_rows, wanted_series};
 use super::part_cache::{GroupKey, PartCache};
 use super::pieces::{Pieces, fetch, fetch_blocking};
 use super::{Job, SampleStats, batches};
@@ -36,6 +36,8 @@ const KEPT_ROWS_MAX: usize = 512 << 10;
 #[derive(Debug, Default)]
 pub(super) struct FilesPlan {
     pub(super) units: Vec<Unit>,
+    /// Samples of row groups that need not be read.
+    pub(super) kept: Vec<Cut>,
     /// Files not laid out as this program does it.
     pub(super) foreign: Vec<Arc<DataFile>>,
     pub(super) stats: SampleStats,
@@ -69,7 +71,7 @@ pub(super) async fn plan(snapshot: &Snapshot, job: &Job) -> Result<FilesPlan> {
     while let Some((file, footer)) = footers.try_next().await? {
         job.check()?;
         match Layout::of(&footer) {
-            Some(layout) => add_units(&file, &footer, layout, job, snapshot.parts().is_some(), &mut plan),
+            Some(layout) => add_units(&file, &footer, layout, job, snapshot.parts(), &mut plan),
             None => {
                 plan.stats.files += 1;
                 plan.foreign.push(file);
@@ -90,22 +92,11 @@ pub(super) async fn read(
     for file in &plan.foreign {
         batches::read_file(snapshot, file, job, 0, gathered).await?;
     }
-    let mut unread = Vec::new();
-    for unit in plan.units {
-        let Some(cached) = snapshot.parts().and_then(|cache| unit.cached(cache, job)) else {
-            unread.push(unit);
-            continue;
-        };
-        stats.row_groups -= 1;
-        stats.rows -= unit.rows.count();
-        for (position, part) in cached {
-            stats.parts_cached += 1;
-            let range = range_of(&part, job)?;
-            gathered.add_kept((position, part, range));
-        }
+    for cut in plan.kept {
+        job.options.budget.take(cut.2.len())?;
+        gathered.add_kept(cut);
     }
-    // Units of a file follow each other.
-    stats.files = plan.foreign.len() + unread.chunk_by(|a, b| Arc::ptr_eq(&a.file, &b.file)).count();
+    let unread = plan.units;
     let mut take = |read: UnitRead| {
         stats.bytes += read.bytes;
         stats.rows += read.rows_added;
@@ -171,11 +162,16 @@ fn next(line: &Mutex<Vec<Unit>>) -> Option<Unit> {
 }
 
 /// Which samples of a whole part lie in the time asked for.
-fn range_of(whole: &Part, job: &Job) -> Result<Range<usize>> {
-    let first = whole.timestamps.partition_point(|time| *time < job.start_ms);
-    let end = whole.timestamps.partition_point(|time| *time <= job.end_ms).max(first);
-    job.options.budget.take(end - first)?;
-    Ok(first..end)
+fn range_of(whole: &Part, job: &Job) -> Range<usize> {
+    let times = whole.timestamps.as_slice();
+    if let [first, .., last] = times
+        && job.start_ms <= *first
+        && *last <= job.end_ms
+    {
+        return 0..times.len();
+    }
+    let first = times.partition_point(|time| *time < job.start_ms);
+    first..times.partition_point(|time| *time <= job.end_ms).max(first)
 }
 
 /// False where the catalog knows that the file has nothing to give.
@@ -203,29 +199,49 @@ fn add_units(
     footer: &ArrowReaderMetadata,
     layout: Layout,
     job: &Job,
-    keep: bool,
+    cache: Option<&Arc<PartCache>>,
     plan: &mut FilesPlan,
 ) {
     // Of files of others it is not known whether their pages' bounds are right.
-    let keep = keep && file.is_sorted() && job.wanted.tsids().len() <= KEPT_SERIES_MAX;
+    let cache = cache.filter(|_| file.is_sorted() && job.wanted.tsids().len() <= KEPT_SERIES_MAX);
+    let mut kept_groups = 0;
     let before = plan.units.len();
     let groups = footer.metadata().num_row_groups();
     for group in 0..groups {
-        if let Some(rows) = wanted_rows(footer.metadata(), layout, group, job) {
+        if !group_may_hold(footer.metadata(), layout, group, job) {
+            continue;
+        }
+        let name = cache.and_then(|cache| Some((cache, GroupKey::of(&file.key, group)?)));
+        let few = || wanted_series(footer.metadata(), layout, group, job, KEPT_OF_GROUP_MAX);
+        let name = name.and_then(|(cache, name)| Some((cache, name, few()?)));
+        if let Some(cuts) = name.as_ref().and_then(|(cache, name, series)| kept(cache, *name, series, job)) {
+            kept_groups += 1;
+            plan.stats.parts_cached += cuts.len();
+            plan.kept.extend(cuts);
+        } else if let Some(rows) = wanted_rows(footer.metadata(), layout, group, job) {
             plan.stats.rows += rows.count();
             let Expected { first, share, samples } = expected(footer.metadata(), layout, &rows, job);
-            let name = if keep { GroupKey::of(&file.key, group) } else { None };
-            let few = || wanted_series(footer.metadata(), layout, group, job, KEPT_OF_GROUP_MAX);
-            let kept = name.and_then(|name| Some((name, few()?)));
+            let kept = name.map(|(_, name, series)| (name, series));
             let (file, footer) = (Arc::clone(file), footer.clone());
             plan.units.push(Unit { file, footer, layout, rows, first, kept, share, samples });
         }
     }
     let read = plan.units.len() - before;
     plan.stats.row_groups += read;
-    plan.stats.row_groups_pruned += groups - read;
+    plan.stats.row_groups_pruned += groups - read - kept_groups;
     plan.stats.files += usize::from(read > 0);
-    plan.stats.files_pruned += usize::from(read == 0);
+    plan.stats.files_pruned += usize::from(read + kept_groups == 0);
+}
+
+/// What was kept of all the series a row group may have; `None` where something is missing.
+fn kept(cache: &PartCache, name: GroupKey, series: &[i64], job: &Job) -> Option<Vec<Cut>> {
+    let positions = series.iter().map(|tsid| job.wanted.position(*tsid));
+    let parts = cache.get_all(name, series)?;
+    let cut = |(position, part): (Option<usize>, Arc<Part>)| {
+        let range = range_of(&part, job);
+        Some((position?, part, range))
+    };
+    positions.zip(parts).map(cut).collect()
 }
 
 /// What a row group gave.
@@ -302,21 +318,14 @@ fn read_and_keep(
     };
     cache.insert(name, series.iter().map(of_series));
     let cut = |(position, part): (usize, Arc<Part>)| {
-        let range = range_of(&part, job)?;
+        let range = range_of(&part, job);
+        job.options.budget.take(range.len())?;
         Ok((position, part, range))
     };
     whole.into_iter().map(cut).collect()
 }
 
 impl Unit {
-    /// What was kept of all the series it may have, with their positions; `None` where something is missing.
-    fn cached(&self, cache: &PartCache, job: &Job) -> Option<Vec<(usize, Arc<Part>)>> {
-        let (name, series) = self.kept.as_ref()?;
-        let positions = series.iter().map(|tsid| job.wanted.position(*tsid));
-        let parts = cache.get_all(*name, series)?;
-        positions.zip(parts).map(|(position, part)| Some((position?, part))).collect()
-    }
-
     /// Takes the rows of all time in, where what is read is to be kept; whether it is.
     fn widen(&mut self, cache: &PartCache, job: &Job) -> bool {
         let Some((_, series)) = &self.kept else { return false };

@@ -41,7 +41,7 @@ pub(super) fn wanted_rows(
 ) -> Option<GroupRows> {
     let meta = footer.row_group(group);
     let rows = usize::try_from(meta.num_rows()).unwrap_or_default();
-    if rows == 0 || !group_may_hold(meta, layout, job) {
+    if rows == 0 || !group_may_hold(footer, layout, group, job) {
         return None;
     }
     let pages = Pages::of(footer, layout, group, rows);
@@ -77,7 +77,9 @@ pub(super) fn is_within(footer: &ParquetMetaData, layout: Layout, group: usize, 
     }
 }
 
-fn group_may_hold(meta: &RowGroupMetaData, layout: Layout, job: &Job) -> bool {
+/// Whether row group `group` may have something to give, by its bounds.
+pub(super) fn group_may_hold(footer: &ParquetMetaData, layout: Layout, group: usize, job: &Job) -> bool {
+    let meta = footer.row_group(group);
     overlaps(longs(meta, layout.ts), job)
         && job.wanted.any_within(texts(meta, layout.metric), longs(meta, layout.tsid))
 }

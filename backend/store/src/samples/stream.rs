@@ -17,7 +17,7 @@ use crate::series_files::SeriesEntry;
 use super::assemble::{KnownTimes, Places, on_threads};
 use super::columns::OpenGroup;
 use super::files::{OpenUnit, Unit};
-use super::merge::Gathered;
+use super::merge::{Cut, Gathered};
 use super::{Job, SampleBudget, SamplePlan, SampleStats, SeriesSamples, Wanted, batches, head};
 
 /// A reading under way.
@@ -26,6 +26,8 @@ pub struct SampleStream {
     generations: Arc<[Arc<Generation>]>,
     /// Row groups not opened yet, by the first series they may hold.
     waiting: VecDeque<Unit>,
+    /// Samples of row groups that need not be read, the last series' first.
+    kept: Vec<Cut>,
     open: Vec<OpenUnit>,
     /// A set a thread.
     known: Vec<KnownTimes>,
@@ -70,9 +72,12 @@ impl SamplePlan {
         let expected = self.samples() as f64 / self.series.len().max(1) as f64;
         let mut units = std::mem::take(&mut self.files.units);
         units.sort_by_key(|unit| unit.first);
+        let mut kept = std::mem::take(&mut self.files.kept);
+        kept.sort_by_key(|(position, _, _)| std::cmp::Reverse(*position));
         SampleStream {
             generations: head::generations(&self.snapshot, &self.job),
             waiting: units.into(),
+            kept,
             open: Vec::new(),
             known: Vec::new(),
             next: 0,
@@ -109,6 +114,10 @@ impl SampleStream {
         let expected = self.plan.in_memory * tsids.len() as f64;
         let in_memory = head::read(&self.generations, &job, tsids, expected).await?;
         in_memory.into_iter().for_each(|strip| gathered.add_strip(strip));
+        while let Some(cut) = self.kept.pop_if(|(position, _, _)| *position < end) {
+            job.options.budget.take(cut.2.len())?;
+            gathered.add_kept(cut);
+        }
         read_foreign(&self.plan, first..end, &job, &mut gathered).await?;
         let (units, known) = (std::mem::take(&mut self.open), std::mem::take(&mut self.known));
         let slice = Slice { units, gathered, series: Arc::clone(&self.plan.series), range: first..end, job };
@@ -163,6 +172,9 @@ impl SampleStream {
     fn fitting(&self, first: usize, end: usize) -> usize {
         let mut samples = vec![self.plan.in_memory; end - first];
         self.open.iter().for_each(|unit| unit.count(first, &mut samples));
+        for (position, _, range) in self.kept.iter().rev().take_while(|(position, _, _)| *position < end) {
+            samples[position - first] += range.len() as f64;
+        }
         let mut sum = 0.0;
         let fits = |samples: &&f64| {
             sum += **samples;
