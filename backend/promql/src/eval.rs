@@ -1,7 +1,7 @@
 //! Evaluates a plan over a source: node by node, each over all steps at once. Comes in: a [`Plan`], a source,
 //! limits; goes out: series on the plan's grid, with notes. Knows nothing of text, wire formats or clocks.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,6 +72,8 @@ pub(crate) struct Context<'a> {
     samples: AtomicUsize,
     /// Results that will be needed again.
     shared: RefCell<shared::Shared>,
+    /// Whether a selection is being read while its series are evaluated.
+    reading: Cell<bool>,
 }
 
 impl<'a> Context<'a> {
@@ -85,7 +87,8 @@ impl<'a> Context<'a> {
         let fetched = plan.selections.iter().map(|_| OnceCell::new()).collect();
         let (notes, samples) = (RefCell::default(), AtomicUsize::new(0));
         let shared = RefCell::default();
-        Context { plan, settings, range_query, source, interrupt, fetched, notes, samples, shared }
+        let reading = Cell::default();
+        Context { plan, settings, range_query, source, interrupt, fetched, notes, samples, shared, reading }
     }
 
     /// The notes made so far.
@@ -122,6 +125,7 @@ impl<'a> Context<'a> {
             return take(self.series(selection)?);
         }
         let mut failure = None;
+        let before = self.reading.replace(true);
         let read = self.source.for_each_chunk(&self.plan.selections[selection], &mut |series| match self
             .check_interrupt()
             .and_then(|()| take(&series))
@@ -132,6 +136,7 @@ impl<'a> Context<'a> {
                 ControlFlow::Break(())
             }
         });
+        self.reading.set(before);
         failure.map_or_else(|| read.map_err(Error::Source), Err)
     }
 

@@ -18,6 +18,9 @@ const BLOCKS_A_THREAD: usize = 4;
 /// Below this many steps of work a single thread is faster.
 const WORK_MIN: usize = 100_000;
 
+/// Likewise while more series are being read, which keeps the other threads busy.
+const WORK_MIN_READING: usize = 1 << 20;
+
 impl Evaluator<'_> {
     /// `f` of every item, without the empty ones. `work`: roughly how many samples an item stands for.
     pub(super) fn map_series<T: Sync>(
@@ -42,7 +45,8 @@ impl Evaluator<'_> {
         };
         let threads = self.context.settings.threads.min(items.len());
         let mut notes = Annotations::default();
-        let mapped = if threads < 2 || items.len().saturating_mul(work) < WORK_MIN {
+        let work_min = if self.context.reading.get() { WORK_MIN_READING } else { WORK_MIN };
+        let mapped = if threads < 2 || items.len().saturating_mul(work) < work_min {
             let results = items.iter().filter_map(|item| run(item, &mut notes).transpose());
             results.collect::<Result<Vec<_>>>()
         } else {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
 use crate::series_files::SeriesEntry;
@@ -16,6 +16,8 @@ use super::merge::{Part, Piece};
 use super::wide::WideRows;
 use super::{Job, SeriesSamples};
 
+/// Blocks of series there are for a thread.
+const BLOCKS_A_THREAD: usize = 4;
 /// Most samples of columns of times that are remembered.
 const TIMES_KEPT_MAX: usize = 512 << 10;
 
@@ -102,11 +104,18 @@ impl Places<'_> {
         job: &Job,
         known: &mut [KnownTimes],
     ) -> Result<Vec<SeriesSamples>> {
-        let share = series.len().div_ceil(known.len().max(1)).max(1);
-        let shares = series.chunks(share).zip((first..).step_by(share)).zip(known);
-        let assemble =
-            shares.map(|((series, first), known)| move || self.assemble(series, first, job, known));
-        Ok(on_threads(assemble)?.into_iter().flatten().collect())
+        // Blocks small enough that all are done at about the same time.
+        let block = series.len().div_ceil(known.len().max(1) * BLOCKS_A_THREAD).max(1);
+        let line = Mutex::new((first..).step_by(block).zip(series.chunks(block)));
+        let next = || line.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let assemble = |known: &mut KnownTimes| {
+            let assembled = |(first, series)| Ok((first, self.assemble(series, first, job, known)?));
+            std::iter::from_fn(next).map(assembled).collect::<Result<Vec<_>>>()
+        };
+        let blocks = on_threads(known.iter_mut().map(|known| move || assemble(known)))?;
+        let mut blocks: Vec<_> = blocks.into_iter().flatten().collect();
+        blocks.sort_unstable_by_key(|(first, _)| *first);
+        Ok(blocks.into_iter().flat_map(|(_, series)| series).collect())
     }
 }
 
