@@ -210,6 +210,55 @@ async fn a_damaged_file_is_named_and_not_kept() {
     assert_eq!(read.stats.samples, 1_000);
 }
 
+/// Whatever bits are flipped in its pages, reading a file ends with an error that names it or with samples, and with
+/// no more than there were.
+#[tokio::test]
+async fn flipped_bits_never_bring_a_reader_down() {
+    let objects = memory().0;
+    let (catalog, start) = kept_file(&objects).await;
+    let snapshot = Snapshot::read_only(&catalog).await.unwrap();
+    let key = snapshot.files(Table::Metrics)[0].key.clone();
+    let whole = objects.get(&key).await.unwrap().bytes().await.unwrap();
+    let footer = u32::from_le_bytes(whole[whole.len() - 8..whole.len() - 4].try_into().unwrap()) as usize;
+    // The footer is read once and stays whole, the indexes before it are read with it.
+    let series: Arc<[SeriesEntry]> = (0..300).map(|i| named(["a", "b", "c"][i / 100], id(i))).collect();
+    let options = SampleOptions::default();
+    let plan = async || snapshot.plan_samples(Arc::clone(&series), start, start + DAY_MS, &options).await;
+    assert_eq!(plan().await.unwrap().read().await.unwrap().stats.samples, 300_000);
+    let mut failures = 0;
+    for seed in 0..seeds(100) {
+        let dice = Dice::new(seed);
+        let mut damaged = whole.to_vec();
+        let pages = (damaged.len() - footer - 8) as u64;
+        for _ in 0..1 + dice.below(8) {
+            // Half of them where a column begins: headers and dictionaries.
+            let at = if dice.one_in(2) { dice.below(pages.min(400)) } else { dice.below(pages) };
+            damaged[at as usize] ^= 1 << dice.below(8);
+        }
+        objects.put(&key, damaged.into()).await.unwrap();
+        let read = plan().await.unwrap().read().await.map(|read| read.stats.samples);
+        let mut sliced = Ok(0);
+        let mut stream = plan().await.unwrap().stream(20_000, usize::MAX);
+        while let Ok(samples) = &mut sliced {
+            match stream.next().await {
+                Ok(Some(slice)) => *samples += slice.series.iter().map(|s| s.values.len()).sum::<usize>(),
+                Ok(None) => break,
+                Err(error) => sliced = Err(error),
+            }
+        }
+        for read in [read, sliced] {
+            match read {
+                Ok(samples) => assert!(samples <= 300_000, "seed {seed}: {samples}"),
+                Err(error) => {
+                    failures += 1;
+                    assert!(error.to_string().contains(key.as_ref()), "seed {seed}: {error}");
+                }
+            }
+        }
+    }
+    assert!(failures > 0, "no seed did any harm");
+}
+
 #[test]
 fn only_names_with_a_uuid_are_kept_under() {
     let named = |name: &str| GroupKey::of(&Path::from(format!("t/metrics/day=2026-11-22/{name}.parquet")), 1);
