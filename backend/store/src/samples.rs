@@ -53,7 +53,8 @@ const ASSEMBLED_BY_ONE_MAX: usize = 512 << 10;
 pub struct SeriesSamples {
     /// Its id.
     pub tsid: i64,
-    /// Times in milliseconds since the Unix epoch, strictly increasing. Series that have the same times mostly share them.
+    /// Times in milliseconds since the Unix epoch, strictly increasing; mostly shared by series that have the same
+    /// ones.
     pub timestamps: Arc<Vec<i64>>,
     /// A value for every time; stale markers are kept bit for bit.
     pub values: Vec<f64>,

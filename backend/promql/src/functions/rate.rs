@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::extended;
 use model::stale_nan;
 
+use super::extended;
 use super::window::{FloatSeries, Window, count, seconds, start_overlaps, starts_anew};
 use crate::annotations::{self, Annotations, HistogramOperation};
 use crate::ast::RangeMode;

@@ -93,9 +93,7 @@ impl Places<'_> {
         }
         Ok(assembled)
     }
-}
 
-impl Places<'_> {
     /// The same by as many threads as there are sets of known times.
     pub(super) fn assemble_on_threads(
         &self,

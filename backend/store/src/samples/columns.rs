@@ -16,7 +16,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use crate::error::Error;
 
 use super::merge::{Part, Strip};
-use super::pages::{GroupRows, is_within, locations};
+use super::pages::{GroupRows, is_within, locations, short};
 use super::pieces::Pieces;
 use super::wide::Wide;
 use super::{Job, ids};
@@ -175,6 +175,11 @@ impl OpenGroup {
     /// Passes the series before position `end`, and lets pages go that no other needs.
     pub(super) fn pass(&mut self, end: usize) {
         self.next = self.first_run(end);
+        self.let_go();
+    }
+
+    /// Lets pages go that the runs left do not need.
+    fn let_go(&mut self) {
         let row = self.runs.get(self.next).map_or(usize::MAX, |run| run.rows.start);
         self.times.let_go(row);
         self.values.let_go(row);
@@ -230,9 +235,7 @@ impl OpenGroup {
             let own = &mut self.values;
             strip.add(run.position, |times, values| read_run(run, &micros, own, (times, values), job))?;
             self.next += 1;
-            let row = self.runs.get(self.next).map_or(usize::MAX, |run| run.rows.start);
-            self.times.let_go(row);
-            self.values.let_go(row);
+            self.let_go();
         }
         Ok(strip)
     }
@@ -358,12 +361,12 @@ impl<T: ColumnType> Column<T> {
     pub(super) fn read(&mut self, rows: Range<usize>, values: &mut Vec<T::T>) -> Result<(), ParquetError> {
         let skip = rows.start.saturating_sub(self.row);
         if skip > 0 && self.reader.skip_records(skip)? != skip {
-            return Err(ParquetError::EOF("a column has fewer rows than its row group".to_owned()));
+            return Err(short());
         }
         let before = values.len();
         self.reader.read_records(rows.len(), None, None, values)?;
         if values.len() - before != rows.len() {
-            return Err(ParquetError::EOF("a column has fewer rows than its row group".to_owned()));
+            return Err(short());
         }
         self.row = rows.end;
         Ok(())

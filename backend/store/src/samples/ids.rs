@@ -13,16 +13,16 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::columns::{Column, DecodeError};
-use super::pages::GroupRows;
+use super::pages::{GroupRows, short};
 use super::pieces::Pieces;
-use super::wide::{PAGE_BYTES_MAX, stored_pages, unpacked};
+use super::wide::{PAGE_BYTES_MAX, data_of, stored_pages, unpacked};
 
 /// Ids looked at at once; they stay in the nearest cache.
 const IDS_AT_ONCE: usize = 8 << 10;
 /// Ids compared without a branch.
 const IDS_IN_BLOCK: usize = 32;
-/// Most bytes a row takes of those that say how many numbers come: runs have eight rows at least.
-const RUN_BYTES_A_ROW_MAX: usize = 2;
+/// Most bytes a row takes in a page: a run of its own with a number of 32 bits.
+const ROW_BYTES_MAX: usize = 5;
 /// Bytes a page may have beside its rows.
 const PAGE_BYTES_MORE: usize = 64;
 
@@ -146,13 +146,9 @@ impl IdPages {
             return Ok(None);
         }
         let page = self.reader.get_next_page()?.ok_or_else(short)?;
-        let runs = Runs::of(entries(page, rows, self.dictionary.len(), self.packed)?)?;
+        let runs = Runs::of(entries(page, rows, self.packed)?)?;
         Ok(Some(IdPage { row: first, end: self.next, runs, rest: (0, 0) }))
     }
-}
-
-fn short() -> ParquetError {
-    ParquetError::EOF("a column has fewer rows than its row group".to_owned())
 }
 
 fn dictionary(page: Page, packed: bool) -> Result<Vec<i64>, ParquetError> {
@@ -167,19 +163,9 @@ fn dictionary(page: Page, packed: bool) -> Result<Vec<i64>, ParquetError> {
     Ok(ids.as_chunks().0.iter().map(|id| i64::from_le_bytes(*id)).collect())
 }
 
-/// The bytes of a page that say which of the `known` entries of the dictionary each row has.
-fn entries(page: Page, rows: usize, known: usize, packed: bool) -> Result<Bytes, ParquetError> {
-    let (bytes, encoding, packed) = match page {
-        Page::DataPage { buf, encoding, .. } => (buf, encoding, packed),
-        Page::DataPageV2 {
-            buf, encoding, is_compressed, def_levels_byte_len, rep_levels_byte_len, ..
-        } => {
-            // Levels are never packed.
-            let levels = (def_levels_byte_len as usize).saturating_add(rep_levels_byte_len as usize);
-            (buf.slice(levels.min(buf.len())..), encoding, packed && is_compressed)
-        }
-        Page::DictionaryPage { .. } => return Err(short()),
-    };
+/// The bytes of a page that say which entry of the dictionary each row has.
+fn entries(page: Page, rows: usize, packed: bool) -> Result<Bytes, ParquetError> {
+    let (bytes, encoding, packed) = data_of(page, packed)?;
     if !matches!(encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY) {
         return Err(ParquetError::General(format!(
             "a page of ids in {encoding}, which its column does not name"
@@ -188,10 +174,8 @@ fn entries(page: Page, rows: usize, known: usize, packed: bool) -> Result<Bytes,
     if !packed {
         return Ok(bytes);
     }
-    // Numbers of as many bits as it takes, and what says how many come; a page does not tell its size otherwise.
-    let width = usize::BITS - known.leading_zeros();
-    let row_bytes = (width as usize).div_ceil(8) + RUN_BYTES_A_ROW_MAX;
-    let most = rows.saturating_mul(row_bytes).saturating_add(PAGE_BYTES_MORE).min(PAGE_BYTES_MAX);
+    // A page does not tell its size otherwise; what is not filled is never touched.
+    let most = rows.saturating_mul(ROW_BYTES_MAX).saturating_add(PAGE_BYTES_MORE).min(PAGE_BYTES_MAX);
     unpacked(&bytes, most)
 }
 

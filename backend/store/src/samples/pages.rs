@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::page_index::offset_index::PageLocation;
@@ -221,6 +222,11 @@ impl<'a> PageColumn<'a> {
 /// A bound of two pages; none where one of them has none.
 fn both<T>(a: Option<T>, b: Option<T>, pick: impl Fn(T, T) -> T) -> Option<T> {
     Some(pick(a?, b?))
+}
+
+/// What reading fails with where a column ends before its row group does.
+pub(super) fn short() -> ParquetError {
+    ParquetError::EOF("a column has fewer rows than its row group".to_owned())
 }
 
 /// The pages of a column, if the file says where they are.

@@ -17,7 +17,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::columns::Column;
-use super::pages::locations;
+use super::pages::{locations, short};
 use super::pieces::Pieces;
 
 /// Bytes of a number.
@@ -78,7 +78,7 @@ impl Wide {
             Some(source) => source,
             None => Source::Times(Box::new(Column::open(footer, group, column, pieces)?)),
         };
-        Ok(Wide { source: Mutex::new(source), next: 0, pages: VecDeque::new() })
+        Ok(Wide::of(source))
     }
 
     /// Column `column` of row group `group`: values.
@@ -93,7 +93,11 @@ impl Wide {
             Some(source) => source,
             None => Source::Values(Box::new(Column::open(footer, group, column, pieces)?)),
         };
-        Ok(Wide { source: Mutex::new(source), next: 0, pages: VecDeque::new() })
+        Ok(Wide::of(source))
+    }
+
+    fn of(source: Source) -> Wide {
+        Wide { source: Mutex::new(source), next: 0, pages: VecDeque::new() }
     }
 
     /// Holds `rows` ready. Rows held before stay held; others that lie before these cannot be had any more.
@@ -241,7 +245,6 @@ fn next_page(
     wanted: usize,
     packed: bool,
 ) -> Result<Next, ParquetError> {
-    let short = || ParquetError::EOF("a column has fewer rows than its row group".to_owned());
     let peeked = reader.peek_next_page()?.ok_or_else(short)?;
     let rows = peeked.num_rows.or(peeked.num_levels).filter(|rows| *rows > 0).ok_or_else(short)?;
     if first.checked_add(rows).ok_or_else(short)? <= wanted {
@@ -254,24 +257,7 @@ fn next_page(
 
 impl WidePage {
     fn of(page: Page, first: usize, rows: usize, packed: bool) -> Result<WidePage, ParquetError> {
-        let (bytes, encoding, packed) = match page {
-            Page::DataPage { buf, encoding, .. } => (buf, encoding, packed),
-            Page::DataPageV2 {
-                buf,
-                encoding,
-                is_compressed,
-                def_levels_byte_len,
-                rep_levels_byte_len,
-                ..
-            } => {
-                // Levels are never packed.
-                let levels = (def_levels_byte_len as usize).saturating_add(rep_levels_byte_len as usize);
-                (buf.slice(levels.min(buf.len())..), encoding, packed && is_compressed)
-            }
-            Page::DictionaryPage { .. } => {
-                return Err(ParquetError::General("a dictionary nobody told of".to_owned()));
-            }
-        };
+        let (bytes, encoding, packed) = data_of(page, packed)?;
         let split = encoding == Encoding::BYTE_STREAM_SPLIT;
         if !split && encoding != Encoding::PLAIN {
             return Err(ParquetError::General(format!(
@@ -294,7 +280,24 @@ impl WidePage {
     }
 }
 
-/// Unpacks a page that is to have `size` bytes.
+/// The values of a data page as they are stored, their encoding, and whether they are packed in a column that is.
+pub(super) fn data_of(page: Page, packed: bool) -> Result<(Bytes, Encoding, bool), ParquetError> {
+    match page {
+        Page::DataPage { buf, encoding, .. } => Ok((buf, encoding, packed)),
+        Page::DataPageV2 {
+            buf, encoding, is_compressed, def_levels_byte_len, rep_levels_byte_len, ..
+        } => {
+            // Levels are never packed.
+            let levels = (def_levels_byte_len as usize).saturating_add(rep_levels_byte_len as usize);
+            Ok((buf.slice(levels.min(buf.len())..), encoding, packed && is_compressed))
+        }
+        Page::DictionaryPage { .. } => {
+            Err(ParquetError::General("a dictionary where values should be".to_owned()))
+        }
+    }
+}
+
+/// Unpacks a page that has `size` bytes at the most.
 pub(super) fn unpacked(packed: &[u8], size: usize) -> Result<Bytes, ParquetError> {
     let failed = |error: std::io::Error| ParquetError::General(format!("a page does not unpack: {error}"));
     let mut bytes = Vec::with_capacity(size);
