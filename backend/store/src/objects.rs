@@ -22,6 +22,7 @@ mod local;
 mod parts;
 
 pub use local::DurableFolder;
+pub(crate) use local::FolderObject;
 pub(crate) use parts::{PartSink, Upload, begin_upload};
 
 /// Files above this size go up in parts.

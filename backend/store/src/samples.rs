@@ -24,8 +24,10 @@ use crate::snapshot::Snapshot;
 
 mod assemble;
 mod batches;
+mod buffers;
 mod columns;
 mod files;
+pub(crate) mod footers;
 mod head;
 mod ids;
 mod merge;

@@ -1,15 +1,16 @@
 //! Loads what the first questions after a start need: the index of recent days, and the footers of their samples.
 //! Comes in: a range of time; goes out: nothing but warm caches.
 
-use futures::{StreamExt, TryStreamExt};
+use std::sync::Arc;
 
 use super::query::days;
 use crate::error::Result;
+use crate::samples::footers::footers;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
 
-/// Footers read at once, behind everything else that wants to read.
-const FOOTERS_AT_ONCE: usize = 4;
+/// Footers decoded at once, beside the index and whatever is asked meanwhile.
+const FOOTERS_AT_ONCE: usize = 1;
 
 impl Snapshot {
     /// Loads the index of the series and log streams of the days from `start_ms` to `end_ms` (milliseconds since
@@ -17,16 +18,19 @@ impl Snapshot {
     /// where a file cannot be read; whoever asks for it later will try again.
     pub async fn warm_up(&self, start_ms: i64, end_ms: i64) -> Result<()> {
         let range = days(start_ms, end_ms);
-        for table in [Table::Series, Table::LogStreams] {
-            let days = self.days_of_files(table, &range);
-            if !days.is_empty() {
-                self.file_view(table, &days).await?;
+        let index = async {
+            for table in [Table::Series, Table::LogStreams] {
+                let days = self.days_of_files(table, &range);
+                if !days.is_empty() {
+                    self.file_view(table, &days).await?;
+                }
             }
-        }
+            Ok(())
+        };
         let files = self.files(Table::Metrics).iter().filter(|file| range.contains(&file.day));
-        let footers: Vec<_> =
-            files.map(|file| self.footers().read(self.objects(), &file.key, file.size)).collect();
-        let read = futures::stream::iter(footers).buffer_unordered(FOOTERS_AT_ONCE);
-        read.try_for_each(async |_| Ok(())).await
+        // The newest first: they are asked for most.
+        let files: Vec<_> = files.rev().map(Arc::clone).collect();
+        // Neither keeps a processor busy all the time.
+        futures::try_join!(index, footers(self, &files, FOOTERS_AT_ONCE)).map(|_| ())
     }
 }

@@ -39,6 +39,36 @@ pub struct DurableFolder {
     root: PathBuf,
 }
 
+/// An open object of a folder. Reads block.
+#[derive(Debug)]
+pub(crate) struct FolderObject {
+    file: File,
+    size: u64,
+    location: Path,
+}
+
+impl FolderObject {
+    /// Size in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Reads a range. Fails where it ends behind the object.
+    pub(crate) fn read(&self, range: &Range<u64>) -> Result<Bytes> {
+        let read = || {
+            if range.end > self.size {
+                let text = format!("it has {} bytes", self.size);
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+            }
+            let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
+            let mut bytes = vec![0; length];
+            self.file.read_exact_at(&mut bytes, range.start)?;
+            Ok(Bytes::from(bytes))
+        };
+        read().map_err(|error| failure(&self.location, error))
+    }
+}
+
 /// Of the same folder.
 impl PartialEq for DurableFolder {
     fn eq(&self, other: &DurableFolder) -> bool {
@@ -59,26 +89,14 @@ impl DurableFolder {
 }
 
 impl DurableFolder {
-    /// Reads ranges of an object, as `get_ranges`, on the thread it is called on. Fails where one ends behind the
-    /// object.
-    pub(crate) fn read_ranges_blocking(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let path = self.inner.path_to_filesystem(location)?;
-        let read = || {
+    /// Opens an object to be read on the thread it is called on.
+    pub(crate) fn open_blocking(&self, location: &Path) -> Result<FolderObject> {
+        let open = |path: PathBuf| {
             let file = File::open(path)?;
             let size = file.metadata()?.len();
-            if ranges.iter().any(|range| range.end > size) {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("it has {size} bytes")));
-            }
-            let pieces = ranges.iter().map(|range| {
-                let length =
-                    usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
-                let mut piece = vec![0; length];
-                file.read_exact_at(&mut piece, range.start)?;
-                Ok(Bytes::from(piece))
-            });
-            pieces.collect::<io::Result<Vec<Bytes>>>()
+            Ok(FolderObject { file, size, location: location.clone() })
         };
-        read().map_err(|error| failure(location, error))
+        open(self.inner.path_to_filesystem(location)?).map_err(|error| failure(location, error))
     }
 
     /// Keeps other processes' conditional updates out; fails where the object is no longer at `version`.

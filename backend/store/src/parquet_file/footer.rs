@@ -1,6 +1,7 @@
 //! Footers of Parquet files, read once and kept in a small cache: files never change.
 
-use std::panic::AssertUnwindSafe;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -11,21 +12,29 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use super::cache::Cache;
 use super::properties::{FORMAT_KEY, FORMAT_VERSION};
-use super::range_reader::RangeReader;
+use super::range_reader::{FolderReader, RangeReader};
 use crate::error::{Error, Result};
+use crate::objects::DurableFolder;
 
 /// Bytes of footers kept unless told otherwise.
 const FOOTER_BYTES_MAX: usize = 32 << 20;
 /// Largest file taken in, in bytes.
 const FILE_BYTES_MAX: u64 = 16 << 30;
+/// Footers that can be on their way at once, less those whose names share a turn by chance.
+const TURNS: usize = 64;
 
 /// Reads footers, page indexes included.
 #[derive(Debug)]
-pub struct Footers(Cache<(Path, u64), ArrowReaderMetadata>);
+pub struct Footers {
+    known: Cache<(Path, u64), ArrowReaderMetadata>,
+    /// Who reads a footer holds one of these by its name, so that nobody else reads the same one meanwhile.
+    turns: [tokio::sync::Mutex<()>; TURNS],
+}
 
 impl Default for Footers {
     fn default() -> Footers {
-        Footers(Cache::new(FOOTER_BYTES_MAX))
+        let turns = std::array::from_fn(|_| tokio::sync::Mutex::default());
+        Footers { known: Cache::new(FOOTER_BYTES_MAX), turns }
     }
 }
 
@@ -37,29 +46,82 @@ impl Footers {
         key: &Path,
         size: u64,
     ) -> Result<ArrowReaderMetadata> {
-        if size > FILE_BYTES_MAX {
-            return Err(Error::TooLarge { what: key.to_string(), size, limit: FILE_BYTES_MAX });
-        }
         let name = (key.clone(), size);
-        if let Some(footer) = self.0.get(&name) {
+        if let Some(footer) = self.known.get(&name) {
             return Ok(footer);
         }
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let _turn = self.turn(&name).lock().await;
+        if let Some(footer) = self.known.get(&name) {
+            return Ok(footer);
+        }
+        check_size(key, size)?;
         let mut reader = RangeReader { objects: Arc::clone(objects), key: key.clone(), size };
         // The parser of other people's bytes may panic on them.
         let footer =
-            AssertUnwindSafe(ArrowReaderMetadata::load_async(&mut reader, options)).catch_unwind().await;
-        let footer = footer.map_err(|_| Error::corrupt(key, "its footer cannot be decoded"))?;
-        let footer = footer.map_err(|error| Error::parquet(key, error))?;
-        check_format(key, footer.metadata())?;
-        self.0.insert(name, footer.clone(), footer.metadata().memory_size());
+            AssertUnwindSafe(ArrowReaderMetadata::load_async(&mut reader, options())).catch_unwind().await;
+        self.keep(name, footer.map_err(|_| undecodable(key))?)
+    }
+
+    /// The same from a folder of this machine. Blocks.
+    pub(crate) fn read_blocking(
+        &self,
+        folder: &DurableFolder,
+        key: &Path,
+        size: u64,
+    ) -> Result<ArrowReaderMetadata> {
+        let name = (key.clone(), size);
+        let _turn = self.turn(&name).blocking_lock();
+        if let Some(footer) = self.known.get(&name) {
+            return Ok(footer);
+        }
+        check_size(key, size)?;
+        let reader = folder.open_blocking(key).and_then(FolderReader::of);
+        let reader = reader.map_err(|error| Error::object("read", key, error))?;
+        let footer = catch_unwind(AssertUnwindSafe(|| ArrowReaderMetadata::load(&reader, options())));
+        self.keep(name, footer.map_err(|_| undecodable(key))?)
+    }
+
+    /// The footer, if it was read before.
+    pub(crate) fn known(&self, key: &Path, size: u64) -> Option<ArrowReaderMetadata> {
+        self.known.get(&(key.clone(), size))
+    }
+
+    fn turn(&self, name: &(Path, u64)) -> &tokio::sync::Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        &self.turns[hasher.finish() as usize % TURNS]
+    }
+
+    fn keep(
+        &self,
+        name: (Path, u64),
+        read: parquet::errors::Result<ArrowReaderMetadata>,
+    ) -> Result<ArrowReaderMetadata> {
+        let footer = read.map_err(|error| Error::parquet(&name.0, error))?;
+        check_format(&name.0, footer.metadata())?;
+        self.known.insert(name, footer.clone(), footer.metadata().memory_size());
         Ok(footer)
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.0.bytes()
+        self.known.bytes()
     }
+}
+
+fn options() -> ArrowReaderOptions {
+    ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional)
+}
+
+fn check_size(key: &Path, size: u64) -> Result<()> {
+    if size > FILE_BYTES_MAX {
+        return Err(Error::TooLarge { what: key.to_string(), size, limit: FILE_BYTES_MAX });
+    }
+    Ok(())
+}
+
+fn undecodable(key: &Path) -> Error {
+    Error::corrupt(key, "its footer cannot be decoded")
 }
 
 /// Fails where a later version of this program has written the file in a format that is not known here. Files of

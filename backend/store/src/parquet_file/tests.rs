@@ -263,13 +263,51 @@ async fn footers_are_read_once() {
     footers.read(&objects, &file.key, file.size).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn footers_are_the_same_read_from_a_folder_and_through_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = crate::objects::DurableFolder::open(dir.path().to_owned()).unwrap();
+    let blocking = async |key: &Path, size: u64| {
+        let (folder, key, root) = (folder.clone(), key.clone(), dir.path().to_owned());
+        tokio::task::spawn_blocking(move || {
+            let footers = Footers::default();
+            let footer = footers.read_blocking(&folder, &key, size)?;
+            // Once read it is known.
+            std::fs::remove_file(root.join(key.as_ref())).unwrap();
+            assert_eq!(footers.read_blocking(&folder, &key, size)?.metadata(), footer.metadata());
+            assert!(footers.known(&key, size).is_some() && footers.known(&key, size + 1).is_none());
+            Ok::<_, Error>(footer)
+        })
+        .await
+        .unwrap()
+    };
+    // A file smaller than what is read of an end at first, and one whose footer is larger than that.
+    let wide: Vec<_> =
+        (0..3_000).map(|i| (["a", "b"][i as usize / 1_500], i, 1, f64::from(i as u32))).collect();
+    let long_name = "n".repeat(90_000);
+    let long: Vec<_> = [(long_name.as_str(), 1, 1, 1.0)].to_vec();
+    for rows in [metrics(&wide), metrics(&long)] {
+        let (objects, file) = stored(Table::Metrics, &rows).await;
+        let bytes = objects.get(&file.key).await.unwrap().bytes().await.unwrap();
+        let through = Footers::default().read(&objects, &file.key, file.size).await.unwrap();
+        folder.put(&file.key, PutPayload::from(bytes.clone())).await.unwrap();
+        let here = blocking(&file.key, file.size).await.unwrap();
+        assert_eq!(here.metadata(), through.metadata());
+        for cut in [0, 4, 100, bytes.len() - 1] {
+            folder.put(&file.key, PutPayload::from(bytes.slice(..cut))).await.unwrap();
+            let error = blocking(&file.key, cut as u64).await.err().unwrap().to_string();
+            assert!(error.contains("m/day=2026-11-22/x.parquet"), "{cut}: {error}");
+        }
+    }
+}
+
 /// Some hours of scrapes as node_exporter's look: four targets, all series of a target at the same times, with the
 /// jitter of a scraper; a third of the series constant, counters with two decimals, byte counters, gauges in
 /// whole pages, histogram buckets, a few of full entropy.
 #[test]
 #[expect(clippy::print_stdout, reason = "what it measures is for the person who runs it")]
 fn a_sample_takes_few_bytes() {
-    for (hours, profile, most) in [(2, WriteProfile::Flush, 2.0), (6, WriteProfile::Compacted, 1.8)] {
+    for (hours, profile, most) in [(2, WriteProfile::Flush, 2.05), (6, WriteProfile::Compacted, 1.8)] {
         let rows = scrapes(hours * 240, &Dice::new(7));
         let samples = rows.num_rows() as f64;
         let start = std::time::Instant::now();

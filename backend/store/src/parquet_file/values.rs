@@ -22,9 +22,6 @@ use encodings::Dictionary;
 pub(super) use plan::Starts;
 use plan::{PageEncoding, plan};
 
-/// Rows in a page at most: what a reader unpacks to see one value. Larger pages hardly compress better.
-pub(super) const PAGE_ROWS: usize = 200_000;
-
 /// Writes `values` as the next column of `group`.
 pub(super) fn append<W: std::io::Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
@@ -33,7 +30,7 @@ pub(super) fn append<W: std::io::Write + Send>(
     starts: Starts<'_>,
     effort: Effort,
 ) -> Result<()> {
-    let pages = plan(values, starts)?;
+    let pages = plan(values, starts, effort.page_rows())?;
     let in_dictionary = pages.iter().filter(|page| page.encoding == PageEncoding::Dictionary);
     let dictionary = Dictionary::of(in_dictionary.flat_map(|page| &values[page.rows.clone()]));
     let mut chunk = ChunkWriter::new(column, effort)?;

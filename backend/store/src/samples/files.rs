@@ -3,34 +3,37 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use futures::future::try_join_all;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, try_join};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
 use crate::catalog::DataFile;
 use crate::error::Result;
 use crate::objects::DurableFolder;
+use crate::offload::on_blocking_threads;
 use crate::paths::DAY_US;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
 
 use super::columns::{Layout, OpenGroup, open};
+use super::footers::footers;
 use super::merge::{Cut, Gathered, Part, Strip, join};
 use super::pages::{Expected, GroupRows, expected, group_may_hold, wanted_rows, wanted_series};
 use super::part_cache::{GroupKey, PartCache};
 use super::pieces::{Pieces, fetch, fetch_blocking};
 use super::{Job, SampleStats, batches};
 
-/// Footers read at once.
-const FOOTERS_AT_ONCE: usize = 16;
 /// Most series of a question whose samples are kept: one for more would drive out the others' for little use.
 const KEPT_SERIES_MAX: usize = 1_024;
 /// Most series of a row group whose samples are kept.
 const KEPT_OF_GROUP_MAX: usize = 256;
 /// Most rows of a row group looked at for the sake of samples outside the time asked for.
 const KEPT_ROWS_MAX: usize = 512 << 10;
+/// Threads that read small row groups of files of this machine, for each thread allowed.
+const READERS_A_THREAD: usize = 4;
+/// Most rows of a small row group. All times of a row group are unpacked at once.
+const SMALL_ROWS: i64 = 256 << 10;
 
 /// What is to be read of files.
 #[derive(Debug, Default)]
@@ -66,9 +69,8 @@ pub(super) async fn plan(snapshot: &Snapshot, job: &Job) -> Result<FilesPlan> {
     let files: Vec<Arc<DataFile>> = all.iter().filter(|file| may_hold(file, job)).map(Arc::clone).collect();
     let mut plan = FilesPlan::default();
     plan.stats.files_pruned = all.len() - files.len();
-    let footers: Vec<_> = files.into_iter().map(|file| with_footer(snapshot, file)).collect();
-    let mut footers = futures::stream::iter(footers).buffered(FOOTERS_AT_ONCE);
-    while let Some((file, footer)) = footers.try_next().await? {
+    let footers = footers(snapshot, &files, job.options.parallel).await?;
+    for (file, footer) in files.into_iter().zip(footers) {
         job.check()?;
         match Layout::of(&footer) {
             Some(layout) => add_units(&file, &footer, layout, job, snapshot.parts(), &mut plan),
@@ -126,39 +128,23 @@ async fn read_here(
     job: &Job,
     units: Vec<Unit>,
 ) -> Result<Vec<UnitRead>> {
-    let threads = job.options.parallel.clamp(1, units.len().max(1));
-    let line = Line(Arc::new(Mutex::new(units)));
-    let work = || {
-        let (line, job) = (Arc::clone(&line.0), job.clone());
-        let (folder, cache) = (folder.clone(), snapshot.parts().map(Arc::clone));
-        let read = tokio::task::spawn_blocking(move || {
-            let mut done = Vec::new();
-            while let Some(unit) = next(&line) {
-                job.check()?;
-                let reading = Reading::new(unit, cache.as_ref(), &job);
-                let pieces = reading.unit.fetch_blocking(&folder)?;
-                done.push(reading.decode(pieces, &job)?);
-            }
-            Ok::<_, crate::error::Error>(done)
-        });
-        async move { read.await? }
+    let (folder, cache, job) = (folder.clone(), snapshot.parts().map(Arc::clone), job.clone());
+    let threads = job.options.parallel.max(1);
+    let read = move |unit| {
+        job.check()?;
+        let reading = Reading::new(unit, cache.as_ref(), &job);
+        let pieces = reading.unit.fetch_blocking(&folder)?;
+        reading.decode(pieces, &job)
     };
-    let done = try_join_all((0..threads).map(|_| work())).await?;
-    Ok(done.into_iter().flatten().collect())
-}
-
-/// Row groups that wait for a thread; none is begun any more once this is gone, as when the reader has given up or
-/// another one has failed.
-struct Line(Arc<Mutex<Vec<Unit>>>);
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
-fn next(line: &Mutex<Vec<Unit>>) -> Option<Unit> {
-    line.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    let (small, large): (Vec<_>, Vec<_>) =
+        units.into_iter().partition(|unit| unit.group_rows() <= SMALL_ROWS);
+    // While small ones come from the disk, others can be decoded. Large ones need much memory, which few threads take
+    // turns at.
+    let small = on_blocking_threads(small, threads.saturating_mul(READERS_A_THREAD), read.clone());
+    let large = on_blocking_threads(large, threads, read);
+    let (mut small, mut large) = try_join!(small, large)?;
+    small.append(&mut large);
+    Ok(small)
 }
 
 /// Which samples of a whole part lie in the time asked for.
@@ -184,14 +170,6 @@ pub(super) fn may_hold(file: &DataFile, job: &Job) -> bool {
         && day_us.saturating_add(DAY_US) > start_us
         && file.may_hold_time(Some(start_us), Some(end_us))
         && job.wanted.any_within((min.as_deref(), max.as_deref()), (file.stats.min_id, file.stats.max_id))
-}
-
-async fn with_footer(
-    snapshot: &Snapshot,
-    file: Arc<DataFile>,
-) -> Result<(Arc<DataFile>, ArrowReaderMetadata)> {
-    let footer = snapshot.footers().read(snapshot.objects(), &file.key, file.size).await?;
-    Ok((file, footer))
 }
 
 fn add_units(
@@ -340,6 +318,11 @@ impl Unit {
             }
             None => false,
         }
+    }
+
+    /// Rows of the row group.
+    fn group_rows(&self) -> i64 {
+        self.footer.metadata().row_group(self.rows.group).num_rows()
     }
 
     async fn fetch(&self, snapshot: &Snapshot) -> Result<Pieces> {

@@ -116,9 +116,10 @@ pub(super) fn fetch_blocking(
     rows: &GroupRows,
 ) -> Result<Pieces> {
     let ranges = wanted_ranges(file, footer, layout, rows)?;
-    let bytes = folder.read_ranges_blocking(&file.key, &ranges);
-    let bytes = bytes.map_err(|error| Error::object("read", &file.key, error))?;
-    let pieces = ranges.iter().map(|range| range.start).zip(bytes).collect();
+    let pieces = folder
+        .open_blocking(&file.key)
+        .and_then(|object| ranges.iter().map(|range| Ok((range.start, object.read(range)?))).collect());
+    let pieces = pieces.map_err(|error| Error::object("read", &file.key, error))?;
     Ok(Pieces { pieces, size: file.size })
 }
 

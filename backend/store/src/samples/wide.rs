@@ -16,6 +16,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::buffers::Buffer;
 use super::columns::Column;
 use super::pages::{locations, short};
 use super::pieces::Pieces;
@@ -300,15 +301,19 @@ pub(super) fn data_of(page: Page, packed: bool) -> Result<(Bytes, Encoding, bool
 /// Unpacks a page that has `size` bytes at the most.
 pub(super) fn unpacked(packed: &[u8], size: usize) -> Result<Bytes, ParquetError> {
     let failed = |error: std::io::Error| ParquetError::General(format!("a page does not unpack: {error}"));
-    let mut bytes = Vec::with_capacity(size);
+    let mut buffer = Buffer::of(size);
     UNPACKER.with_borrow_mut(|kept| {
         let unpacker = match kept {
             Some(unpacker) => unpacker,
             None => kept.insert(zstd::bulk::Decompressor::new().map_err(failed)?),
         };
-        unpacker.decompress_to_buffer(packed, &mut bytes).map_err(failed)
+        unpacker.decompress_to_buffer(packed, buffer.bytes_mut()).map_err(failed)
     })?;
-    Ok(bytes.into())
+    // There is room for more than was asked for.
+    if buffer.as_ref().len() > size {
+        return Err(ParquetError::General(format!("a page unpacks to more than its {size} bytes")));
+    }
+    Ok(buffer.into_bytes())
 }
 
 /// Appends `rows` of `count` values whose first bytes stand together, then their second bytes, and so on:

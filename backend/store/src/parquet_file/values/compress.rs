@@ -22,6 +22,15 @@ impl Effort {
         }
     }
 
+    /// Rows in a page at most: what a reader unpacks to see one value. On samples of node_exporter pages of twice as
+    /// many rows take 1 % less; small ones are written and read faster.
+    pub(super) const fn page_rows(self) -> usize {
+        match self {
+            Effort::Quick => 16 << 10,
+            Effort::Thorough => 32 << 10,
+        }
+    }
+
     /// What the footer says of it.
     pub(super) fn compression(self) -> Result<Compression> {
         Ok(Compression::ZSTD(ZstdLevel::try_new(self.level())?))

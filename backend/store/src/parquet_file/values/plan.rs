@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use parquet::errors::Result;
 
-use super::PAGE_ROWS;
 use super::compress::{Compressor, Effort};
 use super::encodings::{Dictionary, plain, split};
 
@@ -36,16 +35,16 @@ pub(crate) struct Starts<'a> {
     pub(crate) series: &'a [usize],
 }
 
-/// Pages that cover `values` without a gap, in order.
-pub(super) fn plan(values: &[f64], starts: Starts<'_>) -> Result<Vec<Page>> {
-    let mut trial = Trial::new()?;
+/// Pages of at most `page_rows` rows that cover `values` without a gap, in order.
+pub(super) fn plan(values: &[f64], starts: Starts<'_>, page_rows: usize) -> Result<Vec<Page>> {
+    let mut trial = Trial::new(page_rows)?;
     let mut pages = Vec::new();
     for rows in joined(0..values.len(), starts.metrics) {
         match trial.choose(&values[rows.clone()])? {
-            Choice::Direct(encoding) => add(&mut pages, rows, encoding),
+            Choice::Direct(encoding) => add(&mut pages, rows, encoding, page_rows),
             Choice::Dictionary(cost) => {
                 for (rows, encoding) in trial.refine(values, joined(rows, starts.series), cost)? {
-                    add(&mut pages, rows, encoding);
+                    add(&mut pages, rows, encoding, page_rows);
                 }
             }
         }
@@ -53,12 +52,12 @@ pub(super) fn plan(values: &[f64], starts: Starts<'_>) -> Result<Vec<Page>> {
     Ok(pages)
 }
 
-fn add(pages: &mut Vec<Page>, rows: Range<usize>, encoding: PageEncoding) {
+fn add(pages: &mut Vec<Page>, rows: Range<usize>, encoding: PageEncoding, page_rows: usize) {
     match pages.last_mut() {
-        Some(last) if last.encoding == encoding && rows.end - last.rows.start <= PAGE_ROWS => {
+        Some(last) if last.encoding == encoding && rows.end - last.rows.start <= page_rows => {
             last.rows.end = rows.end;
         }
-        _ => pages.extend(pieces(&rows).map(|rows| Page { rows, encoding })),
+        _ => pages.extend(pieces(&rows, page_rows).map(|rows| Page { rows, encoding })),
     }
 }
 
@@ -80,10 +79,10 @@ fn joined(rows: Range<usize>, starts: &[usize]) -> Vec<Range<usize>> {
     parts
 }
 
-/// `rows` in parts of at most [`PAGE_ROWS`], about equally long.
-fn pieces(rows: &Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
+/// `rows` in parts of at most `page_rows`, about equally long.
+fn pieces(rows: &Range<usize>, page_rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
     let Range { start, end } = *rows;
-    let count = rows.len().div_ceil(PAGE_ROWS).max(1);
+    let count = rows.len().div_ceil(page_rows).max(1);
     let length = rows.len().div_ceil(count).max(1);
     (0..count).map(move |i| start + i * length..(start + (i + 1) * length).min(end))
 }
@@ -104,14 +103,16 @@ struct Cost {
 
 struct Trial {
     compressor: Compressor,
+    /// Rows in a page at most.
+    page_rows: usize,
     /// Numbers in the dictionary so far, those that stand in it twice counted twice.
     in_dictionary: usize,
 }
 
 impl Trial {
-    fn new() -> Result<Trial> {
+    fn new(page_rows: usize) -> Result<Trial> {
         // Quick ranks the encodings as Thorough does.
-        Ok(Trial { compressor: Compressor::new(Effort::Quick)?, in_dictionary: 0 })
+        Ok(Trial { compressor: Compressor::new(Effort::Quick)?, page_rows, in_dictionary: 0 })
     }
 
     fn choose(&mut self, values: &[f64]) -> Result<Choice> {
@@ -124,7 +125,7 @@ impl Trial {
             return Ok(Choice::Direct(encoding));
         }
         let (entries, mut places) = (self.size(&dictionary.bytes())?, 0);
-        for rows in pieces(&(0..values.len())) {
+        for rows in pieces(&(0..values.len()), self.page_rows) {
             let Some(indices) = dictionary.indices(&values[rows]) else {
                 return Ok(Choice::Direct(encoding));
             };
@@ -141,7 +142,7 @@ impl Trial {
     /// Bytes of `values` without a dictionary, and how.
     fn direct(&mut self, values: &[f64]) -> Result<(usize, PageEncoding)> {
         let (mut as_is, mut in_streams) = (0, 0);
-        for rows in pieces(&(0..values.len())) {
+        for rows in pieces(&(0..values.len()), self.page_rows) {
             as_is += self.size(&plain(&values[rows.clone()]))?;
             in_streams += self.size(&split(&values[rows]))?;
         }

@@ -18,6 +18,7 @@ use crate::tables::Table;
 use crate::testing::{Dice, metrics};
 
 const KINDS: u64 = 7;
+const PAGE_ROWS: usize = Effort::Thorough.page_rows();
 const ONE: Starts<'static> = Starts { metrics: &[0], series: &[0] };
 
 /// `count` numbers of one kind: what metrics hold, and what they never should.
@@ -128,7 +129,7 @@ fn pages_cover_all_rows_and_stay_small() {
             let count = 1 + dice.below(if dice.one_in(4) { 300_000 } else { 6_000 }) as usize;
             values.extend(numbers(dice.below(KINDS), count, &dice));
         }
-        let pages = plan(&values, Starts { metrics: &starts, series: &starts }).unwrap();
+        let pages = plan(&values, Starts { metrics: &starts, series: &starts }, PAGE_ROWS).unwrap();
         let mut at = 0;
         for page in &pages {
             assert_eq!(page.rows.start, at, "seed {seed}");
@@ -137,22 +138,27 @@ fn pages_cover_all_rows_and_stay_small() {
         }
         assert_eq!(at, values.len(), "seed {seed}");
     }
-    assert_eq!(plan(&[], ONE).unwrap(), []);
+    assert_eq!(plan(&[], ONE, PAGE_ROWS).unwrap(), []);
 }
 
 #[test]
 fn each_kind_of_metric_gets_the_encoding_that_suits_it() {
     let of = |kind: u64| {
         let values = numbers(kind, 60_000, &Dice::new(kind + 1));
-        let pages = plan(&values, ONE).unwrap();
-        assert_eq!(pages.len(), 1, "kind {kind}");
+        let pages = plan(&values, ONE, PAGE_ROWS).unwrap();
+        assert_eq!(pages.len(), 60_000_usize.div_ceil(PAGE_ROWS), "kind {kind}");
+        assert!(pages.iter().all(|page| page.encoding == pages[0].encoding), "kind {kind}: {pages:?}");
         pages[0].encoding
     };
     assert_eq!(of(0), PageEncoding::Plain, "a constant");
     assert_eq!(of(1), PageEncoding::Split, "a busy counter");
     assert_eq!(of(2), PageEncoding::Dictionary, "durations in nanoseconds");
     let noise = numbers(3, 60_000, &Dice::new(5));
-    assert_ne!(plan(&noise, ONE).unwrap()[0].encoding, PageEncoding::Dictionary, "noise never comes again");
+    assert_ne!(
+        plan(&noise, ONE, PAGE_ROWS).unwrap()[0].encoding,
+        PageEncoding::Dictionary,
+        "noise never comes again"
+    );
 }
 
 #[test]
@@ -161,11 +167,14 @@ fn a_series_that_shares_no_numbers_stays_out_of_the_dictionary_of_its_metric() {
     let mut values = numbers(2, 60_000, &dice);
     values.extend((0..8_000).map(|_| (dice.next() >> 12) as f64 / 1e9));
     let starts = Starts { metrics: &[0], series: &[0, 20_000, 40_000, 60_000] };
-    let pages: Vec<_> =
-        plan(&values, starts).unwrap().into_iter().map(|page| (page.encoding, page.rows)).collect();
-    assert_eq!(pages.len(), 2, "{pages:?}");
-    assert_eq!(pages[0], (PageEncoding::Dictionary, 0..60_000));
-    assert_ne!(pages[1].0, PageEncoding::Dictionary);
+    let pages: Vec<_> = plan(&values, starts, PAGE_ROWS)
+        .unwrap()
+        .into_iter()
+        .map(|page| (page.encoding, page.rows))
+        .collect();
+    let (last, others) = pages.split_last().unwrap();
+    assert!(others.iter().all(|page| page.0 == PageEncoding::Dictionary), "{pages:?}");
+    assert!(last.0 != PageEncoding::Dictionary && last.1 == (60_000..68_000), "{pages:?}");
 }
 
 #[test]
