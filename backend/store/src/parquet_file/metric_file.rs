@@ -12,9 +12,10 @@ use parquet::arrow::arrow_writer::{
 };
 use parquet::basic::Encoding;
 use parquet::errors::{ParquetError, Result};
+use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 
-use super::properties::{WriteProfile, time_properties, writer_properties};
+use super::properties::{WriteProfile, id_properties, time_properties, writer_properties};
 use super::values::{self, Starts};
 use crate::tables::Table;
 
@@ -35,6 +36,7 @@ pub(super) struct MetricFile<W: Write + Send> {
     profile: WriteProfile,
     file: SerializedFileWriter<W>,
     columns: ArrowRowGroupWriterFactory,
+    ids: ArrowRowGroupWriterFactory,
     times: Times,
     pending: Vec<RecordBatch>,
     pending_rows: usize,
@@ -47,12 +49,14 @@ impl<W: Write + Send> MetricFile<W> {
         let properties = writer_properties(Table::Metrics, profile)?;
         let writer = ArrowWriter::try_new(sink, SchemaRef::clone(&schema), Some(properties))?;
         let (file, columns) = writer.into_serialized_writer()?;
+        let ids = factory(&schema, id_properties(profile)?)?;
         let times = Times::new(&schema, profile)?;
         Ok(MetricFile {
             schema,
             profile,
             file,
             columns,
+            ids,
             times,
             pending: Vec::new(),
             pending_rows: 0,
@@ -107,12 +111,15 @@ impl<W: Write + Send> MetricFile<W> {
         let effort = self.profile.value_effort();
         // No column is nested: a column's place is that of its leaf.
         let descriptors = self.file.schema_descr().columns().to_vec();
-        let mut writers = self.columns.create_column_writers(self.groups)?.into_iter();
+        let writers = self.columns.create_column_writers(self.groups)?;
+        let ids = self.ids.create_column_writers(self.groups)?;
+        let mut writers = writers.into_iter().zip(ids);
         let mut group = self.file.next_row_group()?;
         for ((field, column), descriptor) in self.schema.fields().iter().zip(rows.columns()).zip(descriptors)
         {
-            let writer = writers.next().ok_or_else(|| missing(field.name()))?;
+            let (writer, of_ids) = writers.next().ok_or_else(|| missing(field.name()))?;
             match field.name().as_str() {
+                "metric" | "tsid" => encoded(of_ids, field, column)?.append_to_row_group(&mut group)?,
                 "ts" => self.times.smallest(self.groups, field, column)?.append_to_row_group(&mut group)?,
                 "value" => {
                     let values = column.as_primitive::<Float64Type>().values();
@@ -127,16 +134,18 @@ impl<W: Write + Send> MetricFile<W> {
     }
 }
 
+/// Writers of columns with these properties.
+fn factory(schema: &SchemaRef, properties: WriterProperties) -> Result<ArrowRowGroupWriterFactory> {
+    let unused = ArrowWriter::try_new(std::io::sink(), SchemaRef::clone(schema), Some(properties))?;
+    unused.into_serialized_writer().map(|(_, factory)| factory)
+}
+
 /// Writers of the column of times, one for each encoding.
 struct Times(Vec<ArrowRowGroupWriterFactory>);
 
 impl Times {
     fn new(schema: &SchemaRef, profile: WriteProfile) -> Result<Times> {
-        let factory = |encoding: &Encoding| {
-            let properties = time_properties(profile, *encoding)?;
-            let unused = ArrowWriter::try_new(std::io::sink(), SchemaRef::clone(schema), Some(properties))?;
-            unused.into_serialized_writer().map(|(_, factory)| factory)
-        };
+        let factory = |encoding: &Encoding| factory(schema, time_properties(profile, *encoding)?);
         TIME_ENCODINGS.iter().map(factory).collect::<Result<_>>().map(Times)
     }
 

@@ -91,6 +91,17 @@ pub(super) fn writer_properties(table: Table, profile: WriteProfile) -> Result<W
     Ok(columns(table, builder).build())
 }
 
+/// Writer properties for `metrics.metric` and `metrics.tsid`. The bounds of their pages tell a reader which rows it
+/// needs; fresh files, of which many are read for few rows each, have more of them.
+pub(super) fn id_properties(profile: WriteProfile) -> Result<WriterProperties> {
+    let rows = match profile {
+        WriteProfile::Flush => 16 << 10,
+        WriteProfile::Compacted => profile.page_rows(Table::Metrics),
+    };
+    let properties = writer_properties(Table::Metrics, profile)?.into_builder();
+    Ok(properties.set_data_page_row_count_limit(rows).build())
+}
+
 /// Writer properties for `metrics.ts` in `encoding`: one page a row group. The series of a target share their
 /// times, and zstd sees that only within a page.
 pub(super) fn time_properties(profile: WriteProfile, encoding: Encoding) -> Result<WriterProperties> {

@@ -19,7 +19,7 @@ use crate::objects::FolderObject;
 /// Least and most bytes read from the end of a file at first. What fits saves a request.
 const FOOTER_HINT: Range<u64> = 64 << 10..512 << 10;
 /// Largest part of a file its footer is expected to be.
-const FOOTER_PART: u64 = 128;
+const FOOTER_PART: u64 = 80;
 
 /// How many bytes to read from the end of a file at first.
 fn footer_hint(size: u64) -> u64 {
