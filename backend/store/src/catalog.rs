@@ -22,7 +22,7 @@ use crate::delta::{CRC32C_TAG, Change, FENCE_APP_ID, LEVEL_TAG, MAY_REPEAT_TAG, 
 use crate::error::{Error, Result};
 use crate::index::files::FileIndex;
 use crate::objects::{DurableFolder, PartSink, Upload, begin_upload, upload};
-use crate::parquet_file::{Encoded, FileEncoder, FileTags, WriteProfile, WrittenFile, encode};
+use crate::parquet_file::{Encoded, EncodedFile, FileEncoder, FileTags, WriteProfile, WrittenFile, encode};
 use crate::paths::{FileNames, day_name, path_in_place_of};
 use crate::range_cache::{CachedStore, RangeCache};
 use crate::samples::part_cache::PartCache;
@@ -320,6 +320,18 @@ impl Catalog {
     ) -> Result<WrittenFile> {
         self.check_writable()?;
         let encoded = tokio::task::spawn_blocking(move || encode(table, &rows, profile)).await??;
+        self.write_encoded(table, day, encoded, tags).await
+    }
+
+    /// The same for rows that are encoded.
+    pub(crate) async fn write_encoded(
+        &self,
+        table: Table,
+        day: i32,
+        encoded: EncodedFile,
+        tags: FileTags,
+    ) -> Result<WrittenFile> {
+        self.check_writable()?;
         let path = self.names.next_path(self.clock.as_ref(), day);
         let key = key_in(&self.handle(table).log.root, &path);
         let size = encoded.bytes.len() as u64;

@@ -19,7 +19,7 @@ mod range_reader;
 mod read;
 mod values;
 
-pub(crate) use encode::{Encoded, FileEncoder, encode};
+pub(crate) use encode::{Encoded, EncodedFile, FileEncoder, FileInMemory, encode};
 pub use footer::{Footers, check_format};
 pub(crate) use front_to_back::FrontToBack;
 pub use properties::WriteProfile;

@@ -21,7 +21,7 @@ use crate::head::metric_rows::Selection;
 use crate::head::metrics::DAY_MS;
 use crate::head::scan::TableScan;
 use crate::head::series_rows::CommittedRows;
-use crate::parquet_file::{FileTags, WriteProfile, WrittenFile};
+use crate::parquet_file::{EncodedFile, FileInMemory, FileTags, WriteProfile, WrittenFile, encode};
 use crate::tables::Table;
 
 impl Inner {
@@ -45,14 +45,13 @@ impl Inner {
                 spawn_blocking(move || TableScan::new(table, generations, selection, committed, today))
                     .await?;
             loop {
-                let (back, rows) = self.next_files(scan, table, &days).await?;
+                let (back, encoded) = self.next_files(scan, table, &days).await?;
                 scan = back;
-                if rows.is_empty() {
+                if encoded.is_empty() {
                     break;
                 }
-                for (day, batches) in rows {
-                    files
-                        .push(self.catalog.write_file(table, day, batches, WriteProfile::Flush, tags).await?);
+                for (day, encoded) in encoded {
+                    files.push(self.catalog.write_encoded(table, day, encoded, tags).await?);
                 }
             }
             label_rows.extend(scan.into_label_rows());
@@ -60,32 +59,48 @@ impl Inner {
         Ok((files, label_rows))
     }
 
-    /// The rows of the next file of one day, or of a file for each of several days.
+    /// The next file of one day, or a file for each of several days.
     async fn next_files(
         &self,
         mut scan: TableScan,
         table: Table,
         days: &RangeInclusive<i32>,
-    ) -> Result<(TableScan, BTreeMap<i32, Vec<RecordBatch>>)> {
+    ) -> Result<(TableScan, Vec<(i32, EncodedFile)>)> {
         let (first, single) = (*days.start(), days.start() == days.end());
-        // What stands in one group fits into one file.
-        let rows_max = if single { self.config.flush_file_rows } else { u64::MAX };
+        let rows_max = self.config.flush_file_rows;
         spawn_blocking(move || {
-            let mut rows: BTreeMap<i32, Vec<RecordBatch>> = BTreeMap::new();
-            let batches = scan.next_batches(rows_max)?;
-            if single && !batches.is_empty() {
-                rows.insert(first, batches);
-                return Ok((scan, rows));
-            }
-            for batch in batches {
-                for (day, batch) in by_day(table, &batch)? {
-                    rows.entry(day).or_default().push(batch);
-                }
-            }
-            Ok((scan, rows))
+            let files = if single {
+                next_file(&mut scan, table, rows_max)?.into_iter().map(|file| (first, file)).collect()
+            } else {
+                files_of_days(&mut scan, table)?
+            };
+            Ok((scan, files))
         })
         .await?
     }
+}
+
+/// A file of the next `rows_max` rows or somewhat more, if there are any. Rows are encoded as they come, so that no
+/// more than a row group of them is in memory twice.
+fn next_file(scan: &mut TableScan, table: Table, rows_max: u64) -> Result<Option<EncodedFile>> {
+    let mut file = FileInMemory::new(table, WriteProfile::Flush)?;
+    while file.rows() < rows_max {
+        let Some(batch) = scan.next_batch()? else { break };
+        file.write(&batch)?;
+    }
+    if file.rows() == 0 { Ok(None) } else { file.finish().map(Some) }
+}
+
+/// A file for each day that has rows, which all fit into one file.
+fn files_of_days(scan: &mut TableScan, table: Table) -> Result<Vec<(i32, EncodedFile)>> {
+    let mut rows: BTreeMap<i32, Vec<RecordBatch>> = BTreeMap::new();
+    while let Some(batch) = scan.next_batch()? {
+        for (day, batch) in by_day(table, &batch)? {
+            rows.entry(day).or_default().push(batch);
+        }
+    }
+    let file = |(day, rows): (i32, Vec<_>)| Ok((day, encode(table, &rows, WriteProfile::Flush)?));
+    rows.into_iter().map(file).collect()
 }
 
 /// Neighbouring days that have at most `rows_max` rows together, or one day.

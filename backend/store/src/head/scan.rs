@@ -82,17 +82,6 @@ impl TableScan {
         }
     }
 
-    /// Batches until they hold `rows_max` rows or the rows end.
-    pub(crate) fn next_batches(&mut self, rows_max: u64) -> Result<Vec<RecordBatch>> {
-        let (mut batches, mut rows) = (Vec::new(), 0);
-        while rows < rows_max {
-            let Some(batch) = self.next_batch()? else { break };
-            rows += batch.num_rows() as u64;
-            batches.push(batch);
-        }
-        Ok(batches)
-    }
-
     /// The rows of `series` or `log_streams` given so far.
     pub(crate) fn into_label_rows(self) -> CommittedRows {
         self.label_rows

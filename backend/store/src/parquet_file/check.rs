@@ -3,24 +3,41 @@
 
 use arrow::array::{RecordBatch, make_comparator};
 use arrow::compute::SortOptions;
+use arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::tables::Table;
 
-/// Fails unless every batch has the table's columns and all rows together are in the table's order.
-pub(super) fn check_rows(table: Table, batches: &[RecordBatch]) -> Result<()> {
-    let schema = table.file_schema();
-    let misfit = |reason: &str| Error::Schema { table: table.name(), reason: reason.to_owned() };
-    for batch in batches {
-        if batch.schema_ref().fields() != schema.fields() {
+/// Looks at the rows of a file, batch by batch.
+pub(super) struct RowCheck {
+    table: Table,
+    schema: SchemaRef,
+    /// The last batch that had rows.
+    last: Option<RecordBatch>,
+}
+
+impl RowCheck {
+    pub(super) fn new(table: Table) -> RowCheck {
+        RowCheck { table, schema: table.file_schema(), last: None }
+    }
+
+    /// Fails unless the batch has the table's columns and its rows are in the table's order, after those before.
+    pub(super) fn check(&mut self, batch: &RecordBatch) -> Result<()> {
+        let misfit = |reason: &str| Error::Schema { table: self.table.name(), reason: reason.to_owned() };
+        if batch.schema_ref().fields() != self.schema.fields() {
             return Err(misfit("the rows to write have other columns"));
         }
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let inside = is_sorted(self.table, batch, batch, 0, batch.num_rows() - 1, 1);
+        let follows = |last: &RecordBatch| is_sorted(self.table, last, batch, last.num_rows() - 1, 1, 0);
+        if !inside || !self.last.as_ref().is_none_or(follows) {
+            return Err(misfit("the rows to write are not sorted"));
+        }
+        self.last = Some(batch.clone());
+        Ok(())
     }
-    let filled: Vec<&RecordBatch> = batches.iter().filter(|batch| batch.num_rows() > 0).collect();
-    let inside = filled.iter().all(|batch| is_sorted(table, batch, batch, 0, batch.num_rows() - 1, 1));
-    let between =
-        filled.windows(2).all(|pair| is_sorted(table, pair[0], pair[1], pair[0].num_rows() - 1, 1, 0));
-    if inside && between { Ok(()) } else { Err(misfit("the rows to write are not sorted")) }
 }
 
 /// True where row `first + i` of `left` does not come after row `i + shift` of `right`, for `count` rows.

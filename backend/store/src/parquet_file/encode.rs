@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 
-use super::check::check_rows;
+use super::check::RowCheck;
 use super::metric_file::MetricFile;
 use super::properties::writer_properties;
 use super::{FileStats, WriteProfile};
@@ -32,15 +32,41 @@ pub(crate) struct EncodedFile {
 
 /// Encodes `batches`, which must be in the table's order.
 pub(crate) fn encode(table: Table, batches: &[RecordBatch], profile: WriteProfile) -> Result<EncodedFile> {
-    check_rows(table, batches)?;
-    let mut encoder = FileEncoder::new(table, profile, Vec::new())?;
-    batches.iter().try_for_each(|batch| encoder.write(batch))?;
-    let (bytes, encoded) = encoder.finish()?;
-    let Encoded { rows, stats, delta_stats, tokens } = encoded;
-    let crc32c = crc32c::crc32c(&bytes);
-    let subject = Subject { size: bytes.len() as u64, crc32c };
-    let tokens = tokens.map(|tokens| tokens.finish(subject));
-    Ok(EncodedFile { bytes: Bytes::from(bytes), rows, stats, delta_stats, crc32c, tokens })
+    let mut file = FileInMemory::new(table, profile)?;
+    batches.iter().try_for_each(|batch| file.write(batch))?;
+    file.finish()
+}
+
+/// A file that is encoded batch by batch into memory.
+pub(crate) struct FileInMemory {
+    check: RowCheck,
+    encoder: FileEncoder<Vec<u8>>,
+}
+
+impl FileInMemory {
+    pub(crate) fn new(table: Table, profile: WriteProfile) -> Result<FileInMemory> {
+        let encoder = FileEncoder::new(table, profile, Vec::new())?;
+        Ok(FileInMemory { check: RowCheck::new(table), encoder })
+    }
+
+    /// Adds rows; fails where they are not in the table's order or before others.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.check.check(batch)?;
+        self.encoder.write(batch)
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.encoder.rows()
+    }
+
+    pub(crate) fn finish(self) -> Result<EncodedFile> {
+        let (bytes, encoded) = self.encoder.finish()?;
+        let Encoded { rows, stats, delta_stats, tokens } = encoded;
+        let crc32c = crc32c::crc32c(&bytes);
+        let subject = Subject { size: bytes.len() as u64, crc32c };
+        let tokens = tokens.map(|tokens| tokens.finish(subject));
+        Ok(EncodedFile { bytes: Bytes::from(bytes), rows, stats, delta_stats, crc32c, tokens })
+    }
 }
 
 /// What the catalog keeps of a file's rows.
