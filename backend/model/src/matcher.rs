@@ -1,17 +1,14 @@
 //! Label matchers: `=`, `!=`, `=~`, `!~`, regular expressions anchored at both ends.
 
 use std::fmt;
-use std::sync::Arc;
 
-use regex::Regex;
 use thiserror::Error;
 
+mod expression;
 mod pattern;
 
+use expression::Expression;
 pub use pattern::{Pattern, Rest};
-
-/// Largest compiled size of a matcher's regular expression, in bytes; keeps hostile patterns small.
-const REGEX_SIZE_MAX: usize = 1 << 20;
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,18 +41,6 @@ pub struct Matcher {
     regex: Option<Expression>,
 }
 
-#[derive(Clone, Debug)]
-struct Expression {
-    regex: Regex,
-    pattern: Arc<Pattern>,
-}
-
-impl Expression {
-    fn matches(&self, value: &str) -> bool {
-        self.pattern.decides(value).unwrap_or_else(|| self.regex.is_match(value))
-    }
-}
-
 impl Matcher {
     /// Builds a matcher; fails where `value` is not a valid regular expression and `op` needs one.
     pub fn new(
@@ -66,10 +51,7 @@ impl Matcher {
         let (name, value) = (name.into(), value.into());
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => {
-                let regex = anchored(&value)?;
-                Some(Expression { regex, pattern: Arc::new(Pattern::of(&value)) })
-            }
+            MatchOp::Regex | MatchOp::NotRegex => Some(Expression::of(&value)?),
         };
         Ok(Matcher { name, op, value, regex })
     }
@@ -115,14 +97,6 @@ impl Matcher {
             MatchOp::NotRegex => !regex_matches(),
         }
     }
-}
-
-/// `^(?s:pattern)$`, as Prometheus anchors it.
-fn anchored(pattern: &str) -> Result<Regex, MatcherError> {
-    regex::RegexBuilder::new(&format!("^(?s:{pattern})$"))
-        .size_limit(REGEX_SIZE_MAX)
-        .build()
-        .map_err(|source| MatcherError { pattern: pattern.to_owned(), source: Box::new(source) })
 }
 
 impl PartialEq for Matcher {
