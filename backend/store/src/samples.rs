@@ -24,7 +24,7 @@ use crate::snapshot::Snapshot;
 
 mod assemble;
 mod batches;
-mod buffers;
+pub(crate) mod buffers;
 mod columns;
 mod files;
 pub(crate) mod footers;

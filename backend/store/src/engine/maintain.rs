@@ -15,6 +15,7 @@ use crate::compact::{Commits, CompactionReport, CompactionScope, Leading, Progre
 use crate::error::{Error, Result};
 use crate::lease::Leadership;
 use crate::parquet_file::WrittenFile;
+use crate::samples::buffers;
 use crate::stats::Counters;
 use crate::tables::Table;
 
@@ -245,9 +246,10 @@ const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
 /// stop.
 pub(crate) async fn run_memory(inner: Arc<Inner>, stop: CancellationToken) {
     loop {
-        let excess = inner.ledger.set_store(inner.accounted_bytes());
+        // Room for pages is the process', not this store's.
+        let excess = inner.ledger.set_store(inner.accounted_bytes() + buffers::kept_bytes());
         if excess > 0 {
-            inner.give_up_memory(excess);
+            inner.give_up_memory(excess.saturating_sub(buffers::give_up()));
         }
         tokio::select! {
             () = stop.cancelled() => return,
