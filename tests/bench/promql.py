@@ -41,7 +41,7 @@ RANGES = [("1 h", 3600), ("24 h", 86_400), ("7 d", 7 * 86_400)]
 HOST = "host-001"
 # What our server gets while it runs, as it keeps so much in memory: seconds.
 RECENT = 7200
-# What takes less than so many seconds is asked so often: chance is as large as the answer takes otherwise.
+# Questions that take less than SHORT seconds are asked ROUNDS_OF_SHORT times: of a few rounds the median is mostly chance.
 SHORT = 0.002
 ROUNDS_OF_SHORT = 25
 NAMES = {"atl": "atl", "prometheus": "Prometheus", "victoria": "VictoriaMetrics"}

@@ -11,6 +11,9 @@ use tokio::task::JoinError;
 
 use crate::error::Result;
 
+/// Threads that read from a folder for each that may compute: half of the time they wait for the disk.
+pub(crate) const READERS_A_THREAD: usize = 4;
+
 /// Runs `work` here if it is short, else on a thread that may block.
 pub(crate) async fn offload<T: Send + 'static>(
     is_short: bool,

@@ -47,13 +47,15 @@ impl Kept {
         if let Some(kept) = self.lock().get(pattern) {
             return Ok(kept.clone());
         }
-        let small = anchored(pattern, KEPT_SIZE_MAX).ok().filter(|_| pattern.len() <= KEPT_PATTERN_MAX);
-        let Some(regex) = small else {
-            let failed = |source| MatcherError { pattern: pattern.to_owned(), source: Box::new(source) };
-            let regex = anchored(pattern, SIZE_MAX).map_err(failed)?;
-            return Ok(Expression { regex, pattern: Arc::new(Pattern::of(pattern)) });
-        };
+        let small =
+            if pattern.len() <= KEPT_PATTERN_MAX { anchored(pattern, KEPT_SIZE_MAX).ok() } else { None };
+        let is_kept = small.is_some();
+        let failed = |source| MatcherError { pattern: pattern.to_owned(), source: Box::new(source) };
+        let regex = small.map_or_else(|| anchored(pattern, SIZE_MAX), Ok).map_err(failed)?;
         let expression = Expression { regex, pattern: Arc::new(Pattern::of(pattern)) };
+        if !is_kept {
+            return Ok(expression);
+        }
         let mut kept = self.lock();
         if kept.len() >= KEPT_MAX {
             kept.clear();
@@ -67,9 +69,13 @@ impl Kept {
     }
 }
 
-/// `^(?s:pattern)$`, as Prometheus anchors it.
+/// `^(?s:pattern)$`, as Prometheus anchors it. What matching remembers for each thread is bounded as well.
 fn anchored(pattern: &str, size_max: usize) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(size_max).build()
+    let remembered_max = size_max.saturating_mul(2);
+    RegexBuilder::new(&format!("^(?s:{pattern})$"))
+        .size_limit(size_max)
+        .dfa_size_limit(remembered_max)
+        .build()
 }
 
 #[cfg(test)]

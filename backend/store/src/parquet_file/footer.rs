@@ -75,8 +75,13 @@ impl Footers {
             return Ok(footer);
         }
         check_size(key, size)?;
-        let reader = folder.open_blocking(key).and_then(FolderReader::of);
-        let reader = reader.map_err(|error| Error::object("read", key, error))?;
+        let failed = |error| Error::object("read", key, error);
+        let object = folder.open_blocking(key).map_err(failed)?;
+        // A footer found at another end than the committed one would be that of other bytes.
+        if object.size() != size {
+            return Err(Error::corrupt(key, format!("it has {} bytes instead of {size}", object.size())));
+        }
+        let reader = FolderReader::of(object).map_err(failed)?;
         let footer = catch_unwind(AssertUnwindSafe(|| ArrowReaderMetadata::load(&reader, options())));
         self.keep(name, footer.map_err(|_| undecodable(key))?)
     }

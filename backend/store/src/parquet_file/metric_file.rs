@@ -36,6 +36,7 @@ pub(super) struct MetricFile<W: Write + Send> {
     profile: WriteProfile,
     file: SerializedFileWriter<W>,
     columns: ArrowRowGroupWriterFactory,
+    /// Of `metric` and `tsid`.
     ids: ArrowRowGroupWriterFactory,
     times: Times,
     pending: Vec<RecordBatch>,

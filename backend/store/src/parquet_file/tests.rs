@@ -293,6 +293,9 @@ async fn footers_are_the_same_read_from_a_folder_and_through_the_store() {
         folder.put(&file.key, PutPayload::from(bytes.clone())).await.unwrap();
         let here = blocking(&file.key, file.size).await.unwrap();
         assert_eq!(here.metadata(), through.metadata());
+        folder.put(&file.key, PutPayload::from(bytes.clone())).await.unwrap();
+        let other_size = blocking(&file.key, file.size - 1).await.err().unwrap().to_string();
+        assert!(other_size.contains("x.parquet") && other_size.contains("instead of"), "{other_size}");
         for cut in [0, 4, 100, bytes.len() - 1] {
             folder.put(&file.key, PutPayload::from(bytes.slice(..cut))).await.unwrap();
             let error = blocking(&file.key, cut as u64).await.err().unwrap().to_string();

@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use crate::catalog::DataFile;
 use crate::error::Result;
 use crate::objects::DurableFolder;
-use crate::offload::on_blocking_threads;
+use crate::offload::{READERS_A_THREAD, on_blocking_threads};
 use crate::paths::DAY_US;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
@@ -30,8 +30,6 @@ const KEPT_SERIES_MAX: usize = 1_024;
 const KEPT_OF_GROUP_MAX: usize = 256;
 /// Most rows of a row group looked at for the sake of samples outside the time asked for.
 const KEPT_ROWS_MAX: usize = 512 << 10;
-/// Threads that read small row groups of files of this machine, for each thread allowed.
-const READERS_A_THREAD: usize = 4;
 /// Most rows of a small row group. All times of a row group are unpacked at once.
 const SMALL_ROWS: i64 = 256 << 10;
 

@@ -8,13 +8,11 @@ use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
 use crate::catalog::DataFile;
 use crate::error::{Error, Result};
-use crate::offload::on_blocking_threads;
+use crate::offload::{READERS_A_THREAD, on_blocking_threads};
 use crate::snapshot::Snapshot;
 
 /// Footers asked for at once for each thread allowed: an object store takes long to answer, but little else.
 const ASKED_A_THREAD: usize = 8;
-/// Threads that read from a folder for each thread allowed: half of the time they wait for the disk.
-const READ_A_THREAD: usize = 4;
 
 /// The footers of `files`; `threads` of them are decoded at once. Fails where one cannot be read.
 pub(crate) async fn footers(
@@ -34,7 +32,7 @@ pub(crate) async fn footers(
             let read = move |(place, file): (usize, Arc<DataFile>)| {
                 Ok((place, snapshot.footers().read_blocking(&folder, &file.key, file.size)?))
             };
-            on_blocking_threads(missing, threads.saturating_mul(READ_A_THREAD), read).await?
+            on_blocking_threads(missing, threads.saturating_mul(READERS_A_THREAD), read).await?
         }
         None => {
             let read = |(place, file): (usize, Arc<DataFile>)| async move {
