@@ -110,8 +110,8 @@ impl Labels {
             })
     }
 
-    /// xxh3-64 over `name 0xff value 0xff …` in sorted order: the `tsid` of a series, the `stream_id` of a
-    /// log stream. The same on every node and in every version.
+    /// xxh3-64 over `name 0xff value 0xff …` in sorted order: the `stream_id` of a log stream, and what the `tsid`
+    /// of a series is made of. The same on every node and in every version.
     pub fn hash64(&self) -> u64 {
         self.0.hash
     }

@@ -20,6 +20,7 @@ use tracing::warn;
 use crate::delta::actions::{Add, Remove, Txn, Values};
 use crate::delta::{CRC32C_TAG, Change, FENCE_APP_ID, LEVEL_TAG, MAY_REPEAT_TAG, TableLog, TableState};
 use crate::error::{Error, Result};
+use crate::ids::Ids;
 use crate::index::files::FileIndex;
 use crate::objects::{DurableFolder, PartSink, Upload, begin_upload, upload};
 use crate::parquet_file::{Encoded, EncodedFile, FileEncoder, FileTags, WriteProfile, WrittenFile, encode};
@@ -56,6 +57,7 @@ pub struct Catalog {
     clock: Arc<dyn Clock>,
     writable: bool,
     tables: Vec<TableHandle>,
+    series_ids: Ids,
     files: ArcSwap<FileSets>,
     /// Watermarks as callers last learned them; see [`Catalog::commit`].
     told: Mutex<HashMap<(Table, String), i64>>,
@@ -196,9 +198,13 @@ impl Catalog {
         let found = try_join_all(logs.iter().map(TableLog::load)).await?;
         let handles = logs.into_iter().zip(found).map(|(log, found)| TableHandle::open(log, found, writable));
         let tables = try_join_all(handles).await?;
-        let mut sets = FileSets::default();
+        let (mut sets, mut series_ids) = (FileSets::default(), Ids::default());
         for (table, handle) in Table::ALL.into_iter().zip(&tables) {
-            sets = sets.with(table, TableFiles::of(&handle.state.lock().await.state));
+            let loaded = handle.state.lock().await;
+            if table == Table::Series {
+                series_ids = loaded.state.ids();
+            }
+            sets = sets.with(table, TableFiles::of(&loaded.state));
         }
         Ok(Catalog {
             reads: Arc::clone(&objects),
@@ -210,6 +216,7 @@ impl Catalog {
             clock,
             writable,
             tables,
+            series_ids,
             files: ArcSwap::from_pointee(sets),
             told: Mutex::default(),
             series: Arc::default(),
@@ -223,6 +230,11 @@ impl Catalog {
     /// The committed files of all tables.
     pub fn files(&self) -> Arc<FileSets> {
         self.files.load_full()
+    }
+
+    /// How ids of series are made in this store.
+    pub(crate) fn series_ids(&self) -> Ids {
+        self.series_ids
     }
 
     /// The object store the tables lie on.

@@ -16,6 +16,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod head;
+mod ids;
 mod index;
 pub mod inspect;
 pub mod lease;

@@ -29,7 +29,7 @@ const NAMES_BYTES_MAX: usize = 4 << 20;
 /// A series or log stream, and the time it was seen in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeriesEntry {
-    /// Bit pattern of [`Labels::hash64`]: `tsid` or `stream_id`.
+    /// `tsid` or `stream_id`.
     pub tsid: i64,
     /// The labels, metric name included.
     pub labels: Labels,

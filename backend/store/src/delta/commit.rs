@@ -20,6 +20,7 @@ use super::{
     WRITER_VERSION, checkpoint,
 };
 use crate::error::{Error, Result};
+use crate::ids::{self, Ids};
 use crate::tables::{DAY_COLUMN, delta_schema};
 
 /// Races lost to other writers before a commit gives up.
@@ -120,6 +121,7 @@ impl TableLog {
             ("delta.enableExpiredLogCleanup", "true".to_owned()),
             ("delta.logRetentionDuration", "interval 1 days".to_owned()),
         ];
+        let ids = Ids::of_new(self.table).setting().map(|value| (ids::SETTING, value.to_owned()));
         Ok(Metadata {
             id: Uuid::new_v4().to_string(),
             name: Some(self.table.name().to_owned()),
@@ -127,7 +129,11 @@ impl TableLog {
             format: Format { provider: "parquet".to_owned(), options: Default::default() },
             schema_string: delta_schema(self.table)?,
             partition_columns: vec![DAY_COLUMN.to_owned()],
-            configuration: settings.map(|(name, value)| (name.to_owned(), Some(value))).into(),
+            configuration: settings
+                .into_iter()
+                .chain(ids)
+                .map(|(name, value)| (name.to_owned(), Some(value)))
+                .collect(),
             created_time: Some(now_ms),
         })
     }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::catalog::DataFile;
 use crate::error::{Error, Result};
+use crate::ids::{self, Ids};
 use crate::parquet_file::FileTags;
 use crate::paths::{data_key, parse_day};
 use crate::tables::{DAY_COLUMN, Table, check_delta_schema};
@@ -53,6 +54,12 @@ impl TableState {
         }
     }
 
+    /// How ids of the table are made.
+    pub(crate) fn ids(&self) -> Ids {
+        // Others were refused.
+        self.metadata.as_ref().and_then(|metadata| ids_of(metadata).ok()).unwrap_or_default()
+    }
+
     /// Takes in the actions of `version`. On failure the state is as before.
     pub(crate) fn apply(&mut self, version: i64, lines: Vec<Line>) -> Result<()> {
         let mut added = Vec::new();
@@ -83,6 +90,8 @@ impl TableState {
                 let reason = format!("it is partitioned by {:?}, not by `day`", metadata.partition_columns);
                 return Err(Error::Schema { table: self.table.name(), reason });
             }
+            let ids = ids_of(metadata);
+            ids.map_err(|reason| Error::Schema { table: self.table.name(), reason })?;
         }
         Ok(())
     }
@@ -189,4 +198,8 @@ fn file_tags(add: &Add) -> FileTags {
         level: tag(add, LEVEL_TAG).and_then(|level| level.parse().ok()).unwrap_or(default.level),
         may_repeat: tag(add, MAY_REPEAT_TAG).and_then(|may| may.parse().ok()).unwrap_or(default.may_repeat),
     }
+}
+
+fn ids_of(metadata: &Metadata) -> std::result::Result<Ids, String> {
+    Ids::from_setting(metadata.configuration.get(ids::SETTING).and_then(Option::as_deref))
 }

@@ -221,7 +221,7 @@ async fn recover(inner: &Arc<Inner>, progress: Arc<ReplayProgress>) -> Result<Re
 
 /// Empty registries that know how late samples in the tables are.
 fn registries(inner: &Inner, now_ms: i64) -> Registries {
-    let mut registries = Registries::new(&inner.index_wanted);
+    let mut registries = Registries::new(inner.catalog.series_ids(), &inner.index_wanted);
     let past = &mut registries.series.past;
     past.window_ms = i64::try_from(inner.config.out_of_order_window.as_millis()).unwrap_or(i64::MAX);
     for file in inner.catalog.files().table(Table::Metrics) {

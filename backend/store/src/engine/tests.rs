@@ -25,6 +25,7 @@ mod crash;
 mod failing;
 mod faults;
 mod hot;
+mod ids;
 mod late;
 mod reading;
 mod sparse;

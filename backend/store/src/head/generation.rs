@@ -12,6 +12,7 @@ use super::metrics::{DAY_MS, MetricsHead, read, write};
 use super::registry::{Arrivals, Registry, RegistryIndex};
 use super::sealed;
 use super::sparse::{SparseHead, SparseRows, SparseTable};
+use crate::ids::Ids;
 use crate::index::live::Live;
 use crate::sparse::{ExemplarRow, HistogramRow, StartRow};
 use crate::tables::Table;
@@ -59,16 +60,17 @@ pub(crate) struct Resolved {
 
 impl Default for Registries {
     fn default() -> Registries {
-        Registries::new(&Arc::default())
+        Registries::new(Ids::default(), &Arc::default())
     }
 }
 
 impl Registries {
-    /// Registries without label sets; `index_wanted` is told when their indexes have something to build.
-    pub(crate) fn new(index_wanted: &Arc<Notify>) -> Registries {
+    /// Registries without label sets. `series`: how ids of series are made; `index_wanted` is told when their
+    /// indexes have something to build.
+    pub(crate) fn new(series: Ids, index_wanted: &Arc<Notify>) -> Registries {
         Registries {
-            series: Registry::new(Table::Series, index_wanted),
-            streams: Registry::new(Table::LogStreams, index_wanted),
+            series: Registry::new(Table::Series, series, index_wanted),
+            streams: Registry::new(Table::LogStreams, Ids::Hashes, index_wanted),
         }
     }
 

@@ -10,7 +10,8 @@ use model::{Labels, Point};
 
 use super::chunk::{Chunk, Encoded};
 use super::metrics::{DAY_MS, Series, map_bytes, read, write};
-use super::registry::{Arrivals, IdHasher, Registry, RegistryIndex};
+use super::registry::{Arrivals, Registry, RegistryIndex};
+use crate::ids::IdHasher;
 
 const SHARDS: usize = 16;
 

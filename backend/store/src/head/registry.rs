@@ -1,19 +1,19 @@
 //! Label sets in use and their ids: the `tsid` of a series, the `stream_id` of a log stream.
 //!
-//! The id is the hash of the labels. Should two label sets that are in use share a hash, the one seen later
-//! gets the hash of the first hash and a salt (1, 2 … until it is free); the `series` table tells which
+//! The id follows from the labels, see [`crate::ids`]. Should two label sets that are in use share an id, the one
+//! seen later gets one made of that and a salt (1, 2 … until it is free); the `series` table tells which
 //! labels an id stands for. Owned by the one thread that writes, so there are no locks.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use model::Labels;
 use tokio::sync::Notify;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::metrics::map_bytes;
 pub(crate) use super::past::{Arrivals, Past};
+use crate::ids::{IdHasher, Ids};
 use crate::index::key_label;
 use crate::index::live::{IdSet, LiveIndex};
 use crate::tables::Table;
@@ -27,7 +27,9 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct Registry {
     hash: fn(&Labels) -> u64,
-    by_hash: HashMap<u64, RegistryIndex, BuildHasherDefault<IdHasher>>,
+    ids: Ids,
+    /// The newest of the sets with a key ([`Ids::key`]).
+    by_key: HashMap<u64, RegistryIndex, BuildHasherDefault<IdHasher>>,
     entries: Vec<Entry>,
     salted: HashSet<u64>,
     collisions: u64,
@@ -58,22 +60,24 @@ pub(crate) struct Entry {
     pub(crate) last_ms: i64,
     /// Sequence of the generation that last had a histogram, start time or exemplar of it; 0 for none.
     pub(crate) sparse_generation: u32,
-    /// Next set with the same hash.
+    /// Next set with the same key.
     next: u32,
 }
 
 impl Default for Registry {
     fn default() -> Registry {
-        Registry::new(Table::Series, &Arc::default())
+        Registry::new(Table::Series, Ids::default(), &Arc::default())
     }
 }
 
 impl Registry {
-    /// The label sets of `table`; `index_wanted` is told when their index has something to build.
-    pub(crate) fn new(table: Table, index_wanted: &Arc<Notify>) -> Registry {
+    /// The label sets of `table`, whose ids are made as `ids` says; `index_wanted` is told when their index has
+    /// something to build.
+    pub(crate) fn new(table: Table, ids: Ids, index_wanted: &Arc<Notify>) -> Registry {
         Registry {
             hash: Labels::hash64,
-            by_hash: HashMap::default(),
+            ids,
+            by_key: HashMap::default(),
             entries: Vec::new(),
             salted: HashSet::new(),
             collisions: 0,
@@ -99,7 +103,7 @@ impl Registry {
     /// Finds a label set, or adds it.
     pub(crate) fn resolve(&mut self, labels: &Labels) -> RegistryIndex {
         let hash = (self.hash)(labels);
-        let first = self.by_hash.get(&hash).copied().unwrap_or(NONE);
+        let first = self.by_key.get(&self.ids.key(hash)).copied().unwrap_or(NONE);
         let mut index = first;
         while index != NONE {
             let entry = &self.entries[index as usize];
@@ -139,7 +143,7 @@ impl Registry {
         self.entries.len()
     }
 
-    /// Label sets whose hash another one had before them.
+    /// Label sets whose id another one had before them.
     pub(crate) fn collisions(&self) -> u64 {
         self.collisions
     }
@@ -148,7 +152,7 @@ impl Registry {
     pub(crate) fn heap_bytes(&self) -> usize {
         self.label_bytes
             + self.entries.capacity() * size_of::<Entry>()
-            + map_bytes(self.by_hash.capacity(), size_of::<(u64, RegistryIndex)>())
+            + map_bytes(self.by_key.capacity(), size_of::<(u64, RegistryIndex)>())
     }
 
     /// Forgets as [`Registry::forget_before`] where there may be many sets to forget: more than the `used` sets
@@ -174,39 +178,41 @@ impl Registry {
         let shared: HashSet<u64> = entries
             .iter()
             .filter(|entry| entry.next != NONE)
-            .map(|entry| (self.hash)(&entry.labels))
+            .map(|entry| self.ids.key((self.hash)(&entry.labels)))
             .collect();
-        self.by_hash.clear();
+        self.by_key.clear();
         for entry in entries {
             let hash = (self.hash)(&entry.labels);
-            let collides = shared.contains(&hash) || salted.contains(&entry.id.cast_unsigned());
+            let key = self.ids.key(hash);
+            let collides = shared.contains(&key) || salted.contains(&entry.id.cast_unsigned());
             let used = entry.place.0.max(entry.sparse_generation);
             if used < sequence && !collides {
                 self.label_bytes -= entry.labels.heap_bytes();
                 self.past.forget(entry.last_ms);
                 continue;
             }
-            if entry.id.cast_unsigned() != hash {
+            if entry.id.cast_unsigned() != self.ids.id(hash, &entry.labels) {
                 self.salted.insert(entry.id.cast_unsigned());
             }
             let index = self.entries.len() as u32;
-            let next = self.by_hash.insert(hash, index).unwrap_or(NONE);
+            let next = self.by_key.insert(key, index).unwrap_or(NONE);
             self.entries.push(Entry { next, ..entry });
         }
         self.entries.shrink_to_fit();
-        self.by_hash.shrink_to_fit();
+        self.by_key.shrink_to_fit();
         self.left = self.entries.len();
         let kept: IdSet = self.entries.iter().map(|entry| entry.id).collect();
         self.index = Arc::new(self.index.shrunk(kept));
     }
 
     fn add(&mut self, labels: Labels, hash: u64, first: u32) -> RegistryIndex {
-        let mut id = hash;
-        if first != NONE || self.salted.contains(&hash) {
+        let mut id = self.ids.id(hash, &labels);
+        if self.is_taken(id) {
             self.collisions += 1;
-            id = self.free_id(hash);
+            let shared = id;
+            id = self.free_id(shared);
             self.salted.insert(id);
-            tracing::warn!(%labels, hash, id, "two label sets share a hash; the later one got another id");
+            tracing::warn!(%labels, shared, id, "two label sets share an id; the later one got another");
         }
         let index = self.entries.len() as u32;
         let id = id.cast_signed();
@@ -225,39 +231,25 @@ impl Registry {
             sparse_generation: 0,
             next: first,
         });
-        self.by_hash.insert(hash, index);
+        self.by_key.insert(self.ids.key(hash), index);
         index
     }
 
-    fn free_id(&self, hash: u64) -> u64 {
-        (1..)
-            .map(|salt| xxh3_64_with_seed(&hash.to_le_bytes(), salt))
-            .find(|id| !self.by_hash.contains_key(id) && !self.salted.contains(id))
-            .unwrap_or(hash)
-    }
-}
-
-/// Passes an id that is a hash already through.
-#[derive(Debug, Default)]
-pub(crate) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+    /// Whether a set has the id.
+    fn is_taken(&self, id: u64) -> bool {
+        let mut index = self.by_key.get(&self.ids.key(id)).copied().unwrap_or(NONE);
+        while index != NONE {
+            let entry = &self.entries[index as usize];
+            if entry.id.cast_unsigned() == id {
+                return true;
+            }
+            index = entry.next;
         }
+        self.salted.contains(&id)
     }
 
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-
-    fn write_i64(&mut self, value: i64) {
-        self.0 = value.cast_unsigned();
+    fn free_id(&self, id: u64) -> u64 {
+        (1..).map(|salt| self.ids.salted(id, salt)).find(|id| !self.is_taken(*id)).unwrap_or(id)
     }
 }
 

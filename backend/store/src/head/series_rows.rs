@@ -19,8 +19,8 @@ use super::log_rows::{range_ns, service};
 use super::logs::{StreamRows, day_of_ns};
 use super::metric_rows::{BATCH_ROWS, Selection, with_day_column};
 use super::metrics::{DAY_MS, Series, map_bytes};
-use super::registry::IdHasher;
 use crate::error::Result;
+use crate::ids::IdHasher;
 use crate::tables::{Table, map_builder};
 
 /// Days of which committed rows are remembered; rows of other days may be written once more.

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCs
 use model::Labels;
 
 use super::metrics::{DAY_MS, map_bytes, read, write};
-use super::registry::{IdHasher, Registry, RegistryIndex};
+use super::registry::{Registry, RegistryIndex};
+use crate::ids::IdHasher;
 use crate::sparse::{ExemplarRow, HistogramRow, SparseRow, StartRow, keep_counting};
 use crate::tables::Table;
 

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::build::Builder;
 use super::segment::Segment;
-use crate::head::registry::IdHasher;
+use crate::ids::IdHasher;
 
 /// Label sets in a run of the tail; full runs are shared with readers, not copied.
 const RUN: usize = 256;

@@ -20,7 +20,7 @@ use super::segment::Segment;
 use super::select::matches_all;
 use crate::error::Result;
 use crate::head::metrics::DAY_MS;
-use crate::head::registry::IdHasher;
+use crate::ids::IdHasher;
 use crate::offload::offload;
 use crate::paths::DAY_US;
 use crate::series_files::SeriesEntry;

@@ -1,30 +1,11 @@
 //! The series asked for, in the shapes that pruning and reading need.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::ops::Range;
 
+use crate::ids::IdHasher;
 use crate::series_files::SeriesEntry;
-
-/// A hasher for ids that are hashes already.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_i64(&mut self, id: i64) {
-        self.0 = id.cast_unsigned();
-    }
-}
 
 /// Series asked for.
 #[derive(Debug)]

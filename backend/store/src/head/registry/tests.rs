@@ -39,9 +39,9 @@ fn sets_with_the_same_hash_get_different_ids_every_time_the_same() {
 
 #[test]
 fn a_hash_that_a_salted_id_took_is_not_given_twice() {
-    let salted = xxh3_64_with_seed(&7u64.to_le_bytes(), 1);
+    let salted = Ids::Hashes.salted(7, 1);
     let mut registry = Registry::with_hash(|labels| match labels.get("i") {
-        Some("2") => xxh3_64_with_seed(&7u64.to_le_bytes(), 1),
+        Some("2") => Ids::Hashes.salted(7, 1),
         _ => 7,
     });
     let ids: Vec<i64> = (0..3)
@@ -75,4 +75,26 @@ fn unused_sets_are_forgotten_but_not_those_that_collide() {
     assert_eq!(registry.len(), 3);
     let index = registry.resolve(&set(3));
     assert_eq!(registry.entry(index).place, (2, 3));
+}
+
+#[test]
+fn sets_of_one_instance_with_the_same_rest_of_a_hash_get_different_ids() {
+    let of = |instance: &str, i: u32| {
+        Labels::from_pairs([("__name__", "m"), ("instance", instance), ("i", &i.to_string())])
+    };
+    // The same but for the bits that an instance replaces.
+    let hash = |labels: &Labels| labels.get("i").map_or(0, |i| (i.len() as u64) << 60 | 7);
+    let mut registry = Registry { ids: Ids::ByInstance, ..Registry::with_hash(hash) };
+    let mut id = |labels: Labels| {
+        let index = registry.resolve(&labels);
+        registry.entry(index).id
+    };
+    let ids = [id(of("a", 1)), id(of("a", 10)), id(of("b", 100)), id(of("b", 1000))];
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 4, "{ids:x?}");
+    assert_eq!(ids[0] >> 48, ids[1] >> 48);
+    assert_eq!(ids[0] & 0xffff_ffff_ffff, ids[2] & 0xffff_ffff_ffff, "no collision: another instance");
+    for (place, labels) in [of("a", 1), of("a", 10), of("b", 100), of("b", 1000)].into_iter().enumerate() {
+        assert_eq!(id(labels), ids[place], "it keeps its id");
+    }
+    assert_eq!(registry.collisions(), 2);
 }
