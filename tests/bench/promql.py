@@ -316,18 +316,20 @@ def time_all(options, asked, running):
 
 
 def time_cold(options, asked, servers):
-    """Seconds of the first question after a start without anything of its files in memory."""
+    """Seconds of the first question after a start without anything of its files in memory, by question and server."""
     longest = asked[-1].range
     chosen = [question for question in asked if question.range == longest][::options.cold]
-    times = {}
+    times = collections.defaultdict(list)
     for question in chosen:
-        for system in servers:
-            system.drop_cached()
-            system.start()
-            try:
-                times[question, system.name], _ = system.ask(question.query, question.start, question.end, question.step)
-            finally:
-                system.stop()
+        for _ in range(options.cold_rounds):
+            for system in servers:
+                system.drop_cached()
+                system.start()
+                try:
+                    seconds, _ = system.ask(question.query, question.start, question.end, question.step)
+                finally:
+                    system.stop()
+                times[question, system.name].append(seconds)
     return chosen, times
 
 
@@ -385,10 +387,14 @@ def report(options, loaded, asked, times, cpu, counts, peaks, cold):
                 for ratio, question in slower]) + "\n")
     if cold[0]:
         chosen, first = cold
-        print(table([f"cold, {chosen[0].range}, ms", *(NAMES[name] for name in names)],
-                    [[question.name, *(f"{first[question, name] * 1000:.0f}" for name in names)] for question in chosen]))
+        milliseconds = lambda taken: f"{statistics.median(taken) * 1000:.0f} ({max(taken) * 1000:.0f})"
+        print(table([f"cold, {chosen[0].range}, ms (worst)", *(NAMES[name] for name in names)],
+                    [[question.name, *(milliseconds(first[question, name]) for name in names)] for question in chosen]))
         for name in others:
-            print(f"\nCold, geometric mean to {NAMES[name]}: {geometric([first[question, 'atl'] / first[question, name] for question in chosen]):.2f}.")
+            median = lambda question, name: statistics.median(first[question, name])
+            told = [median(question, "atl") / median(question, name) for question in chosen]
+            slower = sum(ratio > 1 for ratio in told)
+            print(f"\nCold, geometric mean to {NAMES[name]}: {geometric(told):.2f}; slower: {slower} of {len(told)}.")
 
 
 def details(path, asked, times, counts, names):
@@ -405,13 +411,6 @@ def details(path, asked, times, counts, names):
     path.write_text(table([*head, "PromQL"], lines) + "\n")
 
 
-def version(program):
-    """What the program says; a build from source modules often does not know."""
-    done = subprocess.run([program, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    found = re.search(r"(?:^\w+ |version |-v)(\d+\.\d+\.\d+)", done.stdout)
-    return found[1] if found else "of unknown version"
-
-
 def measure(options, folder):
     model = folder / "model.json"
     if not model.exists():
@@ -423,7 +422,7 @@ def measure(options, folder):
     loaded = load(options, folder, servers)
     running_copy(options, folder, servers[0])
     asked = list(questions(options, loaded))
-    versions = ", ".join(f"{NAMES[system.name]} {version(system.command[0])}" for system in servers)
+    versions = ", ".join(f"{NAMES[system.name]} {size.version(system.command[0])}" for system in servers)
     print(f"{versions}; {os.cpu_count()} cores; load average before {os.getloadavg()[0]:.1f}.\n", flush=True)
     try:
         for system in servers:
@@ -463,6 +462,7 @@ def main():
     parser.add_argument("--interval", type=int, choices=[15, 30, 60], default=15, help="seconds between samples")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cold", type=int, default=4, metavar="N", help="ask every Nth query cold; 0 for none")
+    parser.add_argument("--cold-rounds", type=int, default=5, metavar="N", help="starts for every query asked cold")
     parser.add_argument("--data", type=pathlib.Path, help="folder for what is loaded; taken as it is where it is filled")
     parser.add_argument("--details", type=pathlib.Path, metavar="FILE", help="figures of every query")
     parser.add_argument("--go-on", action="store_true", help="leave out what is answered wrongly, for finding out")

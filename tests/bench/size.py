@@ -244,9 +244,10 @@ def victoria_metrics(program, series, folder):
 
 
 def version(program):
+    """What the program says of itself, not of its compiler; a build from source modules often does not know."""
     done = subprocess.run([program, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    found = re.search(r"\d+\.\d+\.\d+", done.stdout)
-    return found[0] if found else "?"
+    found = re.search(r"(?:^\w+ |version |-v)(\d+\.\d+\.\d+)", done.stdout)
+    return found[1] if found else "of unknown version"
 
 
 def table(rows, ratio_to):

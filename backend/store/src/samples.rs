@@ -26,6 +26,7 @@ mod assemble;
 mod batches;
 pub(crate) mod buffers;
 mod columns;
+mod deltas;
 mod files;
 pub(crate) mod footers;
 mod head;

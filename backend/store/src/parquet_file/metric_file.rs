@@ -15,22 +15,14 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 
-use super::properties::{TimePages, WriteProfile, id_properties, time_properties, writer_properties};
+use super::properties::{WriteProfile, id_properties, time_properties, writer_properties};
 use super::values::{self, Starts};
 use crate::tables::Table;
 
-/// How times may be stored, those first that are read fastest. Plain times in small pages do where the series of a
-/// target, which share their times, are neighbours; in one page a row group where they are not and targets are few;
-/// deltas where many targets have even times. Splitting them into byte streams would be better still between the
-/// two; DuckDB (1.5) does not read that for integers.
-const TIME_WAYS: [(Encoding, TimePages); 3] = [
-    (Encoding::PLAIN, TimePages::Small),
-    (Encoding::PLAIN, TimePages::Whole),
-    (Encoding::DELTA_BINARY_PACKED, TimePages::Whole),
-];
-
-/// Rows of which a slower way must save a byte each, all columns together, to be worth it.
-const ROWS_A_BYTE: usize = 8;
+/// How times may be coded. Deltas win where many targets have even times, plain times where those of few targets
+/// come again with every series. Splitting them into byte streams would be better still between the two; DuckDB
+/// (1.5) does not read that for integers.
+const TIME_ENCODINGS: [Encoding; 2] = [Encoding::PLAIN, Encoding::DELTA_BINARY_PACKED];
 
 /// What a row that is not encoded yet is taken to add to the file.
 const PENDING_ROW_BYTES: usize = 2;
@@ -129,7 +121,7 @@ impl<W: Write + Send> MetricFile<W> {
             let (writer, of_ids) = writers.next().ok_or_else(|| missing(field.name()))?;
             match field.name().as_str() {
                 "metric" | "tsid" => encoded(of_ids, field, column)?.append_to_row_group(&mut group)?,
-                "ts" => self.times.best(self.groups, field, column)?.append_to_row_group(&mut group)?,
+                "ts" => self.times.smallest(self.groups, field, column)?.append_to_row_group(&mut group)?,
                 "value" => {
                     let values = column.as_primitive::<Float64Type>().values();
                     values::append(&mut group, descriptor, values, starts, effort)?;
@@ -149,33 +141,28 @@ fn factory(schema: &SchemaRef, properties: WriterProperties) -> Result<ArrowRowG
     unused.into_serialized_writer().map(|(_, factory)| factory)
 }
 
-/// Writers of the column of times, one for each way to store them.
+/// Writers of the column of times, one for each encoding.
 struct Times(Vec<ArrowRowGroupWriterFactory>);
 
 impl Times {
     fn new(schema: &SchemaRef, profile: WriteProfile) -> Result<Times> {
-        let ways = TIME_WAYS.iter();
-        let factory = |(encoding, pages)| factory(schema, time_properties(profile, encoding, pages)?);
-        ways.copied().map(factory).collect::<Result<_>>().map(Times)
+        let factory = |encoding: &Encoding| factory(schema, time_properties(profile, *encoding)?);
+        TIME_ENCODINGS.iter().map(factory).collect::<Result<_>>().map(Times)
     }
 
-    /// `column` in the first way than which none takes far fewer bytes.
-    fn best(&self, group: usize, field: &Field, column: &ArrayRef) -> Result<ArrowColumnChunk> {
-        let little = (column.len() / ROWS_A_BYTE) as u64;
-        let mut best: Option<(u64, ArrowColumnChunk)> = None;
+    /// `column` in the encoding that takes the fewest bytes.
+    fn smallest(&self, group: usize, field: &Field, column: &ArrayRef) -> Result<ArrowColumnChunk> {
+        let mut best: Option<ArrowColumnChunk> = None;
         for factory in &self.0 {
-            if best.as_ref().is_some_and(|(size, _)| *size <= little) {
-                break;
-            }
             let mut writers = factory.create_column_writers(group)?;
             let writer = writers.swap_remove(TIME_COLUMN);
             let chunk = encoded(writer, field, column)?;
-            let size = chunk.close().bytes_written;
-            if best.as_ref().is_none_or(|(best, _)| size + little < *best) {
-                best = Some((size, chunk));
+            let size = |chunk: &ArrowColumnChunk| chunk.close().bytes_written;
+            if best.as_ref().is_none_or(|best| size(&chunk) < size(best)) {
+                best = Some(chunk);
             }
         }
-        best.map(|(_, chunk)| chunk).ok_or_else(|| missing(field.name()))
+        best.ok_or_else(|| missing(field.name()))
     }
 }
 

@@ -102,25 +102,10 @@ pub(super) fn id_properties(profile: WriteProfile) -> Result<WriterProperties> {
     Ok(properties.set_data_page_row_count_limit(rows).build())
 }
 
-/// How many times of `metrics.ts` a page has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TimePages {
-    /// As many as a page has values: whoever reads a host unpacks few of others.
-    Small,
-    /// Those of a row group: zstd sees what repeats only within a page.
-    Whole,
-}
-
-/// Writer properties for `metrics.ts`.
-pub(super) fn time_properties(
-    profile: WriteProfile,
-    encoding: Encoding,
-    pages: TimePages,
-) -> Result<WriterProperties> {
-    let rows = match pages {
-        TimePages::Small => profile.value_effort().page_rows(),
-        TimePages::Whole => profile.group_rows(Table::Metrics),
-    };
+/// Writer properties for `metrics.ts` in `encoding`: one page a row group. The series of a target share their
+/// times, and zstd sees that only within a page.
+pub(super) fn time_properties(profile: WriteProfile, encoding: Encoding) -> Result<WriterProperties> {
+    let rows = profile.group_rows(Table::Metrics);
     let properties = writer_properties(Table::Metrics, profile)?.into_builder();
     Ok(properties
         .set_data_page_row_count_limit(rows)

@@ -18,11 +18,14 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::buffers::Buffer;
 use super::columns::Column;
+use super::deltas::{BYTES_BEHIND, Deltas};
 use super::pages::{locations, short};
 use super::pieces::Pieces;
 
 /// Bytes of a number.
 const WIDTH: usize = 8;
+/// Times stored as differences that are taken at once, so that those of the series behind are there, too.
+const TIMES_AT_ONCE: usize = 16 << 10;
 /// Parquet counts a page's bytes in 32 bits.
 pub(super) const PAGE_BYTES_MAX: usize = i32::MAX as usize;
 
@@ -42,11 +45,25 @@ pub(super) struct Wide {
 
 enum Source {
     /// Page by page, as stored.
-    Pages { reader: Box<SerializedPageReader<Pieces>>, packed: bool },
+    Pages(StoredPages),
+    /// Page by page, differences added up.
+    Deltas { pages: StoredPages, open: Option<OpenDeltas> },
     /// By the library.
     Times(Box<Column<Int64Type>>),
     /// By the library.
     Values(Box<Column<DoubleType>>),
+}
+
+/// The pages of a column as they are stored, read forward.
+struct StoredPages {
+    reader: Box<SerializedPageReader<Pieces>>,
+    packed: bool,
+}
+
+/// A page of differences that may have rows left; ends before row `end`.
+struct OpenDeltas {
+    deltas: Deltas,
+    end: usize,
 }
 
 /// Rows that follow each other.
@@ -75,11 +92,13 @@ impl Wide {
         pieces: &Arc<Pieces>,
     ) -> Result<Wide, ParquetError> {
         // Rows of times are compared as bytes, which split ones cannot be.
-        let source = match pages(footer, group, column, pieces, &[Encoding::PLAIN])? {
-            Some(source) => source,
-            None => Source::Times(Box::new(Column::open(footer, group, column, pieces)?)),
-        };
-        Ok(Wide::of(source))
+        if let Some(pages) = pages(footer, group, column, pieces, &[Encoding::PLAIN])? {
+            return Ok(Wide::of(Source::Pages(pages)));
+        }
+        if let Some(pages) = pages(footer, group, column, pieces, &[Encoding::DELTA_BINARY_PACKED])? {
+            return Ok(Wide::of(Source::Deltas { pages, open: None }));
+        }
+        Ok(Wide::of(Source::Times(Box::new(Column::open(footer, group, column, pieces)?))))
     }
 
     /// Column `column` of row group `group`: values.
@@ -91,7 +110,7 @@ impl Wide {
     ) -> Result<Wide, ParquetError> {
         let known = [Encoding::PLAIN, Encoding::BYTE_STREAM_SPLIT];
         let source = match pages(footer, group, column, pieces, &known)? {
-            Some(source) => source,
+            Some(pages) => Source::Pages(pages),
             None => Source::Values(Box::new(Column::open(footer, group, column, pieces)?)),
         };
         Ok(Wide::of(source))
@@ -105,29 +124,27 @@ impl Wide {
     pub(super) fn hold(&mut self, rows: Range<usize>) -> Result<(), ParquetError> {
         while self.next < rows.end {
             let source = self.source.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let page = match source {
-                Source::Pages { reader, packed } => {
-                    match next_page(reader, self.next, rows.start, *packed)? {
-                        Next::Skipped(rows) => {
-                            self.next += rows;
-                            continue;
-                        }
-                        Next::Read(page) => page,
-                    }
-                }
+            let next = match source {
+                Source::Pages(pages) => pages.next(self.next, rows.start)?,
+                Source::Deltas { pages, open } => next_times(pages, open, self.next, rows.clone())?,
                 Source::Times(column) => {
                     let (rows, mut found) = (self.next.max(rows.start)..rows.end, Vec::new());
                     column.read(rows.clone(), &mut found)?;
-                    WidePage::of_numbers(rows, found.into_iter().map(i64::to_le_bytes))
+                    Next::Read(WidePage::of_numbers(rows, found.into_iter().map(i64::to_le_bytes)))
                 }
                 Source::Values(column) => {
                     let (rows, mut found) = (self.next.max(rows.start)..rows.end, Vec::new());
                     column.read(rows.clone(), &mut found)?;
-                    WidePage::of_numbers(rows, found.into_iter().map(f64::to_le_bytes))
+                    Next::Read(WidePage::of_numbers(rows, found.into_iter().map(f64::to_le_bytes)))
                 }
             };
-            self.next = page.first + page.rows;
-            self.pages.push_back(page);
+            match next {
+                Next::Skipped(rows) => self.next += rows,
+                Next::Read(page) => {
+                    self.next = page.first + page.rows;
+                    self.pages.push_back(page);
+                }
+            }
         }
         Ok(())
     }
@@ -200,7 +217,7 @@ fn pages(
     column: usize,
     pieces: &Arc<Pieces>,
     known: &[Encoding],
-) -> Result<Option<Source>, ParquetError> {
+) -> Result<Option<StoredPages>, ParquetError> {
     let chunk = footer.row_group(group).column(column);
     // RLE is that of the levels, of which there are none here.
     let is_known = |encoding| encoding == Encoding::RLE || known.contains(&encoding);
@@ -208,7 +225,7 @@ fn pages(
         return Ok(None);
     }
     let stored = stored_pages(footer, group, column, pieces)?;
-    Ok(stored.map(|(reader, packed)| Source::Pages { reader: Box::new(reader), packed }))
+    Ok(stored.map(|(reader, packed)| StoredPages { reader: Box::new(reader), packed }))
 }
 
 /// Reads the pages of a column as they are stored; also whether they are packed. None where they are in a way that is
@@ -239,21 +256,69 @@ enum Next {
     Read(WidePage),
 }
 
-/// The next page, which begins with row `first`, unless all its rows lie before `wanted`.
-fn next_page(
-    reader: &mut SerializedPageReader<Pieces>,
+impl StoredPages {
+    /// The next page, which begins with row `first`, unless all its rows lie before `wanted`.
+    fn next(&mut self, first: usize, wanted: usize) -> Result<Next, ParquetError> {
+        match self.next_stored(first, wanted)? {
+            (rows, None) => Ok(Next::Skipped(rows)),
+            (rows, Some(page)) => WidePage::of(page, first, rows, self.packed).map(Next::Read),
+        }
+    }
+
+    /// The rows of the next page, and the page, unless they all lie before `wanted`.
+    fn next_stored(&mut self, first: usize, wanted: usize) -> Result<(usize, Option<Page>), ParquetError> {
+        let peeked = self.reader.peek_next_page()?.ok_or_else(short)?;
+        let rows = peeked.num_rows.or(peeked.num_levels).filter(|rows| *rows > 0).ok_or_else(short)?;
+        if first.checked_add(rows).ok_or_else(short)? <= wanted {
+            self.reader.skip_next_page()?;
+            return Ok((rows, None));
+        }
+        Ok((rows, Some(self.reader.get_next_page()?.ok_or_else(short)?)))
+    }
+}
+
+/// The next times from row `first` on, unless they lie before `wanted`; some more than those, where the page has them.
+fn next_times(
+    pages: &mut StoredPages,
+    open: &mut Option<OpenDeltas>,
     first: usize,
-    wanted: usize,
-    packed: bool,
+    wanted: Range<usize>,
 ) -> Result<Next, ParquetError> {
-    let peeked = reader.peek_next_page()?.ok_or_else(short)?;
-    let rows = peeked.num_rows.or(peeked.num_levels).filter(|rows| *rows > 0).ok_or_else(short)?;
-    if first.checked_add(rows).ok_or_else(short)? <= wanted {
-        reader.skip_next_page()?;
+    let Some(OpenDeltas { deltas, end }) = open.as_mut().filter(|open| first < open.end) else {
+        let (rows, page) = pages.next_stored(first, wanted.start)?;
+        let Some(page) = page else { return Ok(Next::Skipped(rows)) };
+        *open = Some(OpenDeltas { deltas: deltas_of(page, rows, pages.packed)?, end: first + rows });
+        return Ok(Next::Skipped(0));
+    };
+    if first < wanted.start {
+        let rows = wanted.start.min(*end) - first;
+        deltas.skip(rows)?;
         return Ok(Next::Skipped(rows));
     }
-    let page = reader.get_next_page()?.ok_or_else(short)?;
-    WidePage::of(page, first, rows, packed).map(Next::Read)
+    let rows = wanted.len().max(TIMES_AT_ONCE).min(*end - first);
+    let mut times = Buffer::of(rows * WIDTH);
+    deltas.read(rows, times.bytes_mut())?;
+    Ok(Next::Read(WidePage { first, rows, bytes: times.into_bytes(), split: false }))
+}
+
+fn deltas_of(page: Page, rows: usize, packed: bool) -> Result<Deltas, ParquetError> {
+    let (bytes, encoding, packed) = data_of(page, packed)?;
+    if encoding != Encoding::DELTA_BINARY_PACKED {
+        return Err(unnamed(encoding));
+    }
+    let mut stored = if packed {
+        unpacked_and(&bytes, Deltas::bytes_max(rows).min(PAGE_BYTES_MAX), BYTES_BEHIND)?
+    } else {
+        let mut copy = Buffer::of(bytes.len() + BYTES_BEHIND);
+        copy.bytes_mut().extend_from_slice(&bytes);
+        copy
+    };
+    stored.bytes_mut().extend_from_slice(&[0; BYTES_BEHIND]);
+    Deltas::of(stored, rows)
+}
+
+fn unnamed(encoding: Encoding) -> ParquetError {
+    ParquetError::General(format!("a page in {encoding}, which its column does not name"))
 }
 
 impl WidePage {
@@ -261,9 +326,7 @@ impl WidePage {
         let (bytes, encoding, packed) = data_of(page, packed)?;
         let split = encoding == Encoding::BYTE_STREAM_SPLIT;
         if !split && encoding != Encoding::PLAIN {
-            return Err(ParquetError::General(format!(
-                "a page in {encoding}, which its column does not name"
-            )));
+            return Err(unnamed(encoding));
         }
         let size = rows.checked_mul(WIDTH).filter(|size| *size <= PAGE_BYTES_MAX).ok_or_else(|| {
             ParquetError::General(format!("a page of {rows} rows, which is more than there can be"))
@@ -298,10 +361,18 @@ pub(super) fn data_of(page: Page, packed: bool) -> Result<(Bytes, Encoding, bool
     }
 }
 
-/// Unpacks a page that has `size` bytes at the most.
-pub(super) fn unpacked(packed: &[u8], size: usize) -> Result<Bytes, ParquetError> {
+/// Unpacks a page that has `most` bytes at the most.
+pub(super) fn unpacked(packed: &[u8], most: usize) -> Result<Bytes, ParquetError> {
+    unpacked_and(packed, most, 0).map(Buffer::into_bytes)
+}
+
+/// The same, with room for `more` bytes behind it.
+fn unpacked_and(packed: &[u8], most: usize, more: usize) -> Result<Buffer, ParquetError> {
     let failed = |error: std::io::Error| ParquetError::General(format!("a page does not unpack: {error}"));
-    let mut buffer = Buffer::of(size);
+    // Pages say how large they are, if the program that wrote them knew.
+    let told = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
+    let size = told.and_then(|size| usize::try_from(size).ok()).map_or(most, |size| size.min(most));
+    let mut buffer = Buffer::of(size + more);
     UNPACKER.with_borrow_mut(|kept| {
         let unpacker = match kept {
             Some(unpacker) => unpacker,
@@ -310,10 +381,10 @@ pub(super) fn unpacked(packed: &[u8], size: usize) -> Result<Bytes, ParquetError
         unpacker.decompress_to_buffer(packed, buffer.bytes_mut()).map_err(failed)
     })?;
     // There is room for more than was asked for.
-    if buffer.as_ref().len() > size {
-        return Err(ParquetError::General(format!("a page unpacks to more than its {size} bytes")));
+    if buffer.as_ref().len() > most {
+        return Err(ParquetError::General(format!("a page unpacks to more than its {most} bytes")));
     }
-    Ok(buffer.into_bytes())
+    Ok(buffer)
 }
 
 /// Appends `rows` of `count` values whose first bytes stand together, then their second bytes, and so on:

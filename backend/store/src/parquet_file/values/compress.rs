@@ -24,7 +24,7 @@ impl Effort {
 
     /// Rows in a page at most: what a reader unpacks to see one value. On samples of node_exporter pages of twice as
     /// many rows take 1 % less; small ones are written and read faster.
-    pub(in crate::parquet_file) const fn page_rows(self) -> usize {
+    pub(super) const fn page_rows(self) -> usize {
         match self {
             Effort::Quick => 16 << 10,
             Effort::Thorough => 32 << 10,
