@@ -18,6 +18,7 @@ mod repeats;
 mod work;
 
 pub(crate) use build::{PlanOptions, plan};
+pub(crate) use repeats::children;
 
 /// A resolved query.
 #[derive(Debug)]

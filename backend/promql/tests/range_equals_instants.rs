@@ -142,6 +142,8 @@ fn expression() -> impl Strategy<Value = String> {
         let scalar = prop::sample::select(vec!["+ 1", "* 2", "> 10", "<= bool 5", "^ 2", "/ 0"]);
         prop_oneof![
             (unary, inner.clone()).prop_map(|(f, inner)| format!("{f}({inner})")),
+            (same_twice(), operator.clone(), inner.clone())
+                .prop_map(|([a, b], op, inner)| format!("{a}({inner}) {op} {b}({inner})")),
             (aggregation, inner.clone()).prop_map(|(op, inner)| {
                 if op.ends_with(", ") { format!("{op}{inner})") } else { format!("{op}({inner})") }
             }),
@@ -153,6 +155,13 @@ fn expression() -> impl Strategy<Value = String> {
             inner.prop_map(|inner| format!("label_replace({inner}, \"c\", \"x$1\", \"a\", \"(.)\")")),
         ]
     })
+}
+
+/// Two aggregations that are read for at once where they are over the same.
+fn same_twice() -> impl Strategy<Value = [&'static str; 2]> {
+    let all = ["sum", "sum by (a) ", "avg by (a) ", "max", "min without (b) ", "count", "stddev by (b) "];
+    let one = prop::sample::select(all.to_vec());
+    [one.clone(), one]
 }
 
 /// The samples of one step, ordered by labels.

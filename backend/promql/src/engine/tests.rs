@@ -148,6 +148,11 @@ fn what_a_query_says_twice_is_evaluated_once() {
     assert!(series.iter().all(|series| series.floats.iter().all(|(_, value)| *value == 0.0)));
     assert_eq!(asked("sum(rate(m_total[5m])) / sum(rate(m_total[5m])) + sum(rate(m_total[5m]))").0, 1);
     assert_eq!(asked("sum(m_total) / sum(m_total offset 1m)").0, 2);
+    // Different aggregations of the same are found while it is read.
+    assert_eq!(asked("sum by (i) (rate(m_total[5m])) / on () group_left () sum(rate(m_total[5m]))").0, 1);
+    assert_eq!(asked("(max(m_total) - min(m_total)) / avg(m_total) + quantile(0.5, m_total)").0, 2);
+    assert_eq!(asked("quantile(0.5, m_total) / (max(m_total) - min(m_total))").0, 1);
+    assert_eq!(asked("m_total / on () group_left () sum(m_total)").0, 1);
     // In other places of time, the same words mean something else.
     assert_eq!(asked("max_over_time(sum(m_total)[5m:1m]) - sum(m_total)").0, 2);
 }

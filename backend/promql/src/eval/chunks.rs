@@ -20,7 +20,7 @@ impl Evaluator<'_> {
     /// Hands the series of a vector node to `take`: in pieces where [`Evaluator::streams`] says so, otherwise at
     /// once. What `take` keeps it has to count itself.
     pub(super) fn each_chunk(self, node: &Node, take: &mut TakeChunk<'_>) -> Result<()> {
-        if !self.streams(node) {
+        if !self.streams(node) || self.is_kept(node) {
             return take(self.vector(node)?);
         }
         self.context.check_interrupt()?;

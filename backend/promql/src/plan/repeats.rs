@@ -80,7 +80,8 @@ fn describe(kind: &NodeKind, key: &mut String) {
     };
 }
 
-pub(super) fn children(node: &Node) -> Vec<&Node> {
+/// The nodes a node is made of, in the order of the query.
+pub(crate) fn children(node: &Node) -> Vec<&Node> {
     match &node.kind {
         NodeKind::Number(_) | NodeKind::Text(_) | NodeKind::Selector(_) => Vec::new(),
         NodeKind::Range(range) => match &range.source {
