@@ -18,7 +18,7 @@ pub(crate) use arithmetic::Combined;
 pub use bounds::BoundedBucket;
 pub(crate) use kahan::{KahanSum, kahan_add};
 pub(crate) use quantile::QuantileNote;
-pub(crate) use total::{IncompatibleAt, Total};
+pub(crate) use total::{Incompatible, Total};
 pub(crate) use trim::Keep;
 
 /// Schema of histograms with custom bucket boundaries.

@@ -7,7 +7,7 @@ use super::quantile::quantile;
 use super::window::{Window, count as as_float, seconds};
 use crate::annotations::{self, Annotations};
 use crate::error::Error;
-use crate::histogram::{Histogram, IncompatibleAt, Total, kahan_add};
+use crate::histogram::{Histogram, Incompatible, Total, kahan_add};
 use crate::value::Cell;
 
 type Output = Result<Option<Cell>, Error>;
@@ -155,7 +155,7 @@ fn by_kind(
     window: &Window<'_>,
     notes: &mut Annotations,
     floats: impl FnOnce(&Window<'_>) -> f64,
-    histograms: impl FnOnce(&[&Histogram]) -> Result<Option<Total>, IncompatibleAt>,
+    histograms: impl FnOnce(&[&Histogram]) -> Result<Option<Total>, Incompatible>,
 ) -> Output {
     match (window.values.is_empty(), window.histograms.is_empty()) {
         (true, true) => Ok(None),

@@ -12,9 +12,14 @@ pub(crate) struct Total {
     pub(crate) bounds_reconciled: bool,
 }
 
-/// Position of the first histogram whose buckets do not go with those before.
+/// A histogram whose buckets do not go with those before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct IncompatibleAt(pub(crate) usize);
+pub(crate) struct Incompatible {
+    /// Its position.
+    pub(crate) at: usize,
+    /// Custom bounds of those before differed.
+    pub(crate) bounds_reconciled: bool,
+}
 
 #[derive(Default)]
 struct Hints {
@@ -33,7 +38,7 @@ impl Total {
     /// The sum; `None` without histograms.
     pub(crate) fn sum<'a>(
         histograms: impl IntoIterator<Item = &'a Histogram>,
-    ) -> Result<Option<Total>, IncompatibleAt> {
+    ) -> Result<Option<Total>, Incompatible> {
         let mut histograms = histograms.into_iter();
         let Some(first) = histograms.next() else { return Ok(None) };
         let mut hints = Hints::default();
@@ -42,7 +47,8 @@ impl Total {
         let mut bounds_reconciled = false;
         for (i, histogram) in histograms.enumerate() {
             hints.see(histogram);
-            bounds_reconciled |= sum.add(histogram).map_err(|_| IncompatibleAt(i + 1))?.bounds_reconciled;
+            let failed = |_| Incompatible { at: i + 1, bounds_reconciled };
+            bounds_reconciled |= sum.add(histogram).map_err(failed)?.bounds_reconciled;
         }
         let hints_collide = hints.reset && hints.no_reset;
         Ok(Some(Total { histogram: sum.finish(), hints_collide, bounds_reconciled }))
@@ -51,7 +57,7 @@ impl Total {
     /// The mean: the sum over the count, unless the sum overflows; then a mean kept up to date one by one.
     pub(crate) fn mean<'a>(
         histograms: impl IntoIterator<Item = &'a Histogram>,
-    ) -> Result<Option<Total>, IncompatibleAt> {
+    ) -> Result<Option<Total>, Incompatible> {
         let mut histograms = histograms.into_iter();
         let Some(first) = histograms.next() else { return Ok(None) };
         let mut hints = Hints::default();
@@ -63,7 +69,7 @@ impl Total {
         for (i, histogram) in histograms.enumerate() {
             hints.see(histogram);
             n += 1.0;
-            let failed = |_| IncompatibleAt(i + 1);
+            let failed = |_| Incompatible { at: i + 1, bounds_reconciled };
             if !incremental {
                 let mut next = sum.clone();
                 let combined = next.add(histogram).map_err(failed)?;

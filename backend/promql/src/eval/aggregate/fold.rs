@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use model::Labels;
 
-use crate::annotations::{self, Annotations};
+use crate::annotations::{self, Annotations, HistogramOperation};
 use crate::ast::AggregateOp;
 use crate::error::Span;
 use crate::functions::over_time::Mean;
 use crate::functions::quantile::quantile;
-use crate::histogram::{Histogram, IncompatibleAt, Total, kahan_add};
+use crate::histogram::{Histogram, Incompatible, Total, kahan_add};
 use crate::series::{Column, StepSeries};
 use crate::value::Cell;
 
@@ -108,9 +108,11 @@ impl Fold {
         floats + self.histograms.iter().map(StepSeries::samples).sum::<usize>()
     }
 
-    /// The aggregate; `parameters` are those of the aggregation, one a step.
+    /// The aggregate; `parameters` are those of the aggregation, one a step. Histograms are added up in the order of
+    /// their labels, as Prometheus reads them from blocks: where they differ in resolution or in the width of the
+    /// zero bucket, the order shows.
     pub(super) fn finish(
-        self,
+        mut self,
         labels: Labels,
         drop_name: bool,
         parameters: &[f64],
@@ -129,6 +131,7 @@ impl Fold {
         };
         let mut out = StepSeries { floats, ..StepSeries::new(labels, drop_name) };
         if !self.histograms.is_empty() {
+            self.histograms.sort_by(|a, b| a.labels.cmp(&b.labels));
             self.add_totals(&mut out, notes);
         }
         out
@@ -172,7 +175,10 @@ impl Fold {
                 total.histogram.compact();
                 Cell::Histogram(Arc::new(total.histogram))
             }),
-            Err(IncompatibleAt(at)) => {
+            Err(Incompatible { at, bounds_reconciled }) => {
+                if bounds_reconciled {
+                    notes.add(annotations::reconciled_bounds(HistogramOperation::Aggregation), self.span);
+                }
                 let name = members().nth(at).map_or("", |(series, _)| series.labels.name());
                 notes.add(annotations::mixed_exponential_custom(name), self.span);
                 None
