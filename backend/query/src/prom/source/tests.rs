@@ -116,7 +116,7 @@ async fn slices_of_any_size_give_what_reading_all_gives() {
     let selectors =
         ["c_total", "g", "{__name__=~\"c.*|g\"}", "{l!=\"1\"}", "h_bucket{le=\"2\"}", "{i=~\"1.?\"}"];
     let mut streamed = 0;
-    for seed in 1..=4 {
+    for seed in 1..=5 {
         let mut dice = dice(seed);
         let fixture = filled(seed, 30, 60).await;
         let snapshot = fixture.store.snapshot();
